@@ -1,0 +1,19 @@
+"""Mixup losses: per-example functions of logits, labels and weights.
+
+Every loss takes `logits [B, C]`, the labels of the K sources of each mixed row
+and the share `weights [B, K]` of each source, and returns `float32[B]`. Nothing
+is averaged: reduce as you like, after masking or re-weighting rows. The package
+depends on JAX alone.
+"""
+
+from dmjax.losses._binary import mixup_binary_cross_entropy
+from dmjax.losses._cross_entropy import decoupled_cross_entropy
+from dmjax.losses._cross_entropy import mixup_cross_entropy
+from dmjax.losses._labels import soft_labels
+
+__all__ = (
+    "decoupled_cross_entropy",
+    "mixup_binary_cross_entropy",
+    "mixup_cross_entropy",
+    "soft_labels",
+)

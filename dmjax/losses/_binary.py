@@ -1,0 +1,56 @@
+"""Decoupled binary cross-entropy, DM(BCE) (arXiv 2203.10761)."""
+
+import jax
+import jax.numpy as jnp
+
+from dmjax.losses import _labels
+
+
+def mixup_binary_cross_entropy(
+    logits: jax.typing.ArrayLike,
+    labels: jax.typing.ArrayLike,
+    weights: jax.typing.ArrayLike,
+    *,
+    threshold: float = 1.0,
+    power: float = 1.0,
+    where: jax.typing.ArrayLike | None = None,
+    label_smoothing: float = 0.0,
+) -> jax.Array:
+  """Binary cross-entropy on two-hot targets; DM(BCE) for power or threshold < 1.
+
+      t = min( sum_k r(w_k) onehot(y_k), 1 ),   r(w) = min((w / threshold)**power, 1)
+      L = sum_c softplus(z_c) - t_c z_c
+
+  Sigmoid classes do not compete, so what is decoupled is the target: with
+  `power < 1` or `threshold < 1` both classes are asked for with more confidence
+  than their weights. `threshold = power = 1` is plain mixup BCE. Targets are
+  clipped to 1, without which the loss of a same-class pair has no lower bound.
+
+  Args:
+    logits: `[B, C]`, any float dtype.
+    labels: Classes of the sources, `int[B, K]`, or soft labels `[B, K, C]`.
+    weights: Share of each source, `[B, K]`, in [0, 1].
+    threshold: The weight from which on a target is 1; positive.
+    power: Exponent of the rescaling; at 0 every source's target is 1.
+    where: bool, broadcastable to `[B, K]`: sources whose weight is rescaled;
+      the others keep theirs. All by default.
+    label_smoothing: Smooth each label, then mix.
+
+  Returns:
+    `float32[B]` (float64 for float64 logits): the sum over classes.
+
+  Raises:
+    ValueError: For shapes that do not fit, options out of range, and for labels
+      or weights out of range when they are given as NumPy arrays.
+  """
+  _labels.check_rescaling(power, threshold)
+  _labels.check_smoothing(label_smoothing)
+  logits, labels, weights = _labels.check_inputs(logits, labels, weights)
+  where = jnp.broadcast_to(True if where is None else where, weights.shape)
+
+  def row(z, y, w, rescaled):
+    shares = jnp.where(rescaled, _labels.rescale(w, power, threshold), w)
+    targets = shares @ _labels.smooth(y, label_smoothing, z.shape[0])
+    return jnp.sum(jax.nn.softplus(z) - jnp.minimum(targets, 1.0) * z)
+
+  return jax.vmap(row)(logits, labels, weights, where)

@@ -1,0 +1,71 @@
+"""Mixers that paste a box of one image into another."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from dmjax.mixers import _core
+
+
+def cutmix(
+    key: jax.Array,
+    x: jax.Array,
+    *,
+    alpha: float = 1.0,
+    lam: jax.typing.ArrayLike | None = None,
+    partner: str | jax.typing.ArrayLike = "permutation",
+    per_batch: bool = False,
+) -> _core.Mixed:
+  """Pastes a random box of the partner (arXiv 1905.04899, eq. 1 and 2).
+
+      x~ = M x_i + (1 - M) x_j,   M = 0 in a box of sides sqrt(1 - lam) (H, W)
+
+  The centre of the box is uniform over the pixels and the box is clipped at
+  the border, so the weights are those of the clipped box and larger than
+  lambda on average. As in the reference, sides are rounded down to even
+  numbers. The reference draws one lambda and one box per batch; that is
+  `per_batch=True`.
+
+  Args:
+    key: PRNG key.
+    x: Images `[B, H, W, C]`, floating.
+    alpha: lambda ~ Beta(alpha, alpha).
+    lam: Fixes lambda instead, a scalar or `[B]`.
+    partner: `permutation`, `roll`, `flip` or `int[B]`.
+    per_batch: One lambda and one box for the whole batch.
+
+  Returns:
+    The mixed batch; its mask is 0 in the box and 1 elsewhere.
+  """
+  _core.check_images(x)
+  pairs = _core.draw(
+      key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
+  )
+  shape = x.shape[1:3]
+  centre = jax.vmap(functools.partial(uniform_pixel, shape=shape))(pairs.keys)
+  inside = jax.vmap(functools.partial(cut_box, shape))(centre, pairs.lam)
+  return _core.mix_by_mask(x, pairs.partner, ~inside)
+
+
+def uniform_pixel(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+  """A pixel `int32[2]`, (row, column), uniform over an image of that shape."""
+  return jax.random.randint(key, (2,), 0, jnp.asarray(shape))
+
+
+def cut_box(
+    shape: tuple[int, int], centre: jax.Array, lam: jax.Array
+) -> jax.Array:
+  """The box of CutMix around a pixel, `bool[H, W]`, clipped at the border."""
+  sides = jnp.asarray(shape, jnp.float32) * jnp.sqrt(1 - lam)
+  half = sides.astype(jnp.int32) // 2
+  return box(shape, centre - half, centre + half)
+
+
+def box(
+    shape: tuple[int, int], start: jax.Array, stop: jax.Array
+) -> jax.Array:
+  """`bool[H, W]`, true for `start <= (row, column) < stop`."""
+  rows, columns = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None, :]
+  inside_rows = (rows >= start[0]) & (rows < stop[0])
+  return inside_rows & (columns >= start[1]) & (columns < stop[1])

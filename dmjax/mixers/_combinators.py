@@ -1,0 +1,163 @@
+"""Mixers made of mixers."""
+
+from collections.abc import Callable, Sequence
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dmjax.mixers import _blends
+from dmjax.mixers import _core
+
+Mixer = Callable[..., _core.Mixed]
+
+
+def choose(
+    key: jax.Array,
+    x: jax.Array,
+    *,
+    mixers: Sequence[Mixer],
+    probs: Sequence[float] | None = None,
+    per_batch: bool = False,
+    **options,
+) -> _core.Mixed:
+  """Applies one of several mixers, drawn at random.
+
+  `choose(key, x, mixers=(mixup, cutmix), per_batch=True)` is the switch of
+  timm and DeiT (arXiv 2012.12877): one mixer per batch, and only that one is
+  computed. By default each row draws its own, and all mixers are computed.
+
+  Args:
+    key: PRNG key.
+    x: `[B, ...]`, floating.
+    mixers: The mixers, configured with `functools.partial`.
+    probs: Their probabilities, summing to 1; uniform by default.
+    per_batch: One draw for the whole batch.
+    **options: Handed to those mixers that have them (`partner`, `saliency`).
+
+  Returns:
+    The mixed batch, with K and mask as wide as the widest mixer's.
+
+  Raises:
+    ValueError: For probabilities that do not fit the mixers.
+  """
+  probs = _check_probs(mixers, probs)
+  draw_key, mix_key = jax.random.split(key)
+  keys = jax.random.split(mix_key, len(mixers))
+  branches = [
+      lambda mixer=mixer, key=key: call(mixer, key, x, options)
+      for mixer, key in zip(mixers, keys, strict=True)
+  ]
+  shapes = [jax.eval_shape(branch) for branch in branches]
+  width = max(shape.sources.shape[1] for shape in shapes)
+  mask = any(shape.mask is not None for shape in shapes)
+  branches = [
+      lambda branch=branch: _widen(branch(), width, mask) for branch in branches
+  ]
+  if per_batch:
+    return jax.lax.switch(_pick(draw_key, probs, ()), branches)
+  picks = _pick(draw_key, probs, (x.shape[0],))
+  return _select(picks, [branch() for branch in branches])
+
+
+def sometimes(
+    key: jax.Array,
+    x: jax.Array,
+    *,
+    mixer: Mixer,
+    p: float = 0.5,
+    per_batch: bool = False,
+    **options,
+) -> _core.Mixed:
+  """Applies a mixer with probability p and leaves the rest as it is.
+
+  Args:
+    key: PRNG key.
+    x: `[B, ...]`, floating.
+    mixer: The mixer, configured with `functools.partial`.
+    p: Probability of mixing, in [0, 1].
+    per_batch: One draw for the whole batch instead of one per row.
+    **options: Handed to the mixer if it has them.
+
+  Returns:
+    The mixed batch.
+
+  Raises:
+    ValueError: For p outside [0, 1].
+  """
+  if isinstance(p, (int, float)) and not 0 <= p <= 1:
+    raise ValueError(f"p must lie in [0, 1], got {p}")
+  return choose(
+      key,
+      x,
+      mixers=(mixer, _blends.identity),
+      probs=(p, 1 - p),
+      per_batch=per_batch,
+      **options,
+  )
+
+
+def call(mixer: Mixer, key: jax.Array, x: jax.Array, options) -> _core.Mixed:
+  """Calls a mixer with those of the options that it has."""
+  known = options_of(mixer)
+  return mixer(key, x, **{k: v for k, v in options.items() if k in known})
+
+
+def options_of(mixer: Mixer) -> set[str]:
+  """The names a mixer takes after `*`; for a combinator, those of its parts."""
+  options = inspect.signature(mixer).parameters
+  names = {k for k, v in options.items() if v.kind is v.KEYWORD_ONLY}
+  parts = getattr(mixer, "keywords", {})
+  for part in (*parts.get("mixers", ()), *filter(None, [parts.get("mixer")])):
+    names |= options_of(part)
+  return names
+
+
+def _check_probs(mixers, probs):
+  if not mixers:
+    raise ValueError("mixers must hold at least one mixer, got none")
+  probs = np.full(len(mixers), 1 / len(mixers)) if probs is None else probs
+  probs = np.asarray(probs, np.float32)
+  if probs.shape != (len(mixers),) or probs.min() < 0:
+    raise ValueError(
+        f"probs must be {len(mixers)} numbers >= 0, one per mixer, got {probs}"
+    )
+  if abs(probs.sum() - 1) > 1e-4:
+    raise ValueError(f"probs must sum to 1, got {probs} (sum {probs.sum()})")
+  return probs
+
+
+def _pick(key, probs, shape):
+  return jax.random.categorical(key, jnp.log(probs), shape=shape)
+
+
+def _widen(mixed, width, mask):
+  """Pads sources with the row itself at weight 0, and spells out the mask."""
+  batch, sources = mixed.sources.shape
+  pad = ((0, 0), (0, width - sources))
+  rows = jnp.arange(batch, dtype=jnp.int32)[:, None]
+  padded = jnp.broadcast_to(rows, (batch, width)).at[:, :sources]
+  return _core.Mixed(
+      mixed.x,
+      padded.set(mixed.sources),
+      jnp.pad(mixed.weights, pad),
+      _spell_out(mixed) if mask else None,
+  )
+
+
+def _spell_out(mixed):
+  if mixed.mask is not None:
+    return mixed.mask
+  share = mixed.weights[:, 0].reshape(-1, 1, 1, 1)
+  return jnp.broadcast_to(share, (*mixed.x.shape[:3], 1))
+
+
+def _select(picks, candidates):
+  """Row i of candidate picks[i]."""
+
+  def pick(*leaves):
+    index = picks.reshape((-1,) + (1,) * (leaves[0].ndim - 1))
+    return jax.lax.select_n(jnp.broadcast_to(index, leaves[0].shape), *leaves)
+
+  return jax.tree.map(pick, *candidates)
