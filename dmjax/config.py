@@ -1,0 +1,156 @@
+"""The configuration: every key with its meaning, and what makes it valid."""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+import jax
+import ml_collections
+
+from dmjax import losses
+from dmjax import mixers
+from dmjax import names
+
+LOSSES = {
+    loss.__name__: loss
+    for loss in (
+        losses.decoupled_cross_entropy,
+        losses.mixup_binary_cross_entropy,
+        losses.mixup_cross_entropy,
+    )
+}
+
+
+def default() -> ml_collections.ConfigDict:
+  """The defaults; configuration files change what they need.
+
+  Durations are strings: `200 epochs`, `500 steps`, `10000 examples`, `5 %`.
+  """
+  return ml_collections.ConfigDict({
+      "seed": 0,
+      # Over all devices and processes; must divide by the number of devices.
+      "batch_size": 128,
+      "total": "200 epochs",
+      # Optimizer steps per call of the compiled step, at most; 0 chooses: 1 on
+      # CPU, about 10 elsewhere, where dispatch would else take its share.
+      "steps_per_call": 0,
+      # `name` and attributes of a network of `dmjax.models`.
+      "model": {"name": "resnet18", "dtype": "float32"},
+      "data": {
+          # A TFDS dataset, `digits`, or the path of a folder of images.
+          "name": "cifar100",
+          # Where TFDS datasets lie; TFDS_DATA_DIR or ~/tensorflow_datasets.
+          "dir": "",
+          "train": "train",
+          "test": "test",
+          # `resident` (the split on the device) or `streaming` (Grain).
+          "pipeline": "resident",
+          "workers": 0,
+          # 0 keeps the size of the images.
+          "image_size": 0,
+          "crop_padding": 4,
+          "crop_mode": "reflect",
+          "flip": True,
+          "mean": (0.4914, 0.4822, 0.4465),
+          "std": (0.2023, 0.1994, 0.2010),
+      },
+      # `name` and options of a mixer of `dmjax.mixers`.
+      "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
+      # `name` and options of a loss of `dmjax.losses`.
+      "loss": {"name": "decoupled_cross_entropy", "eta": 0.1},
+      # Options beside these go to the optimizer of optax.
+      "optimizer": {
+          "name": "sgd",
+          "lr": 0.1,
+          "momentum": 0.9,
+          "weight_decay": 1e-4,
+          # Decay norms and biases too.
+          "decay_all": True,
+          # Global norm that gradients are clipped to; 0 for none.
+          "clip_norm": 0.0,
+      },
+      "schedule": {
+          "name": "cosine",
+          "warmup": "0 steps",
+          "warmup_lr": 0.0,
+          "end_lr": 0.0,
+          # Hold the rate within an epoch, as the CIFAR recipes do.
+          "per_epoch": False,
+      },
+      # Decay of the running average that is evaluated; 0 for none.
+      "ema_decay": 0.0,
+      "evaluate": {
+          "every": "10 epochs",
+          "batch_size": 256,
+          # Mixer of the mixed test data; every row by itself.
+          "mix": {"name": "cutmix", "alpha": 1.0},
+      },
+      "checkpoint": {"every": "10 epochs", "keep": 2},
+      "log": {"every": "50 steps"},
+  })
+
+
+def make_mixer(spec: Mapping[str, Any]):
+  """The mixer of a `mix` section.
+
+  Args:
+    spec: `name` and options. `choose` and `sometimes` hold specs themselves:
+      `{"name": "choose", "mixers": (spec, spec), "probs": (.5, .5)}` and
+      `{"name": "sometimes", "mixer": spec, "p": .5}`.
+
+  Returns:
+    `mixer(key, x) -> Mixed`.
+
+  Raises:
+    ValueError: For unknown mixers and options, and options out of range.
+  """
+  spec = dict(spec)
+  if "mixers" in spec:
+    spec["mixers"] = tuple(make_mixer(part) for part in spec["mixers"])
+  if "mixer" in spec:
+    spec["mixer"] = make_mixer(spec["mixer"])
+  combinators = {"choose": mixers.choose, "sometimes": mixers.sometimes}
+  return names.configure("mixer", mixers.MIXERS | combinators, spec)
+
+
+def make_loss(spec: Mapping[str, Any]):
+  """The loss of a `loss` section: `loss(logits, labels, weights) -> [B]`."""
+  return names.configure("loss", LOSSES, spec)
+
+
+def validate(config: ml_collections.ConfigDict) -> None:
+  """Raises ValueError for what can be seen to be wrong before any work.
+
+  Args:
+    config: The configuration.
+  """
+  devices = jax.device_count()
+  for key, value in (
+      ("batch_size", config.batch_size),
+      ("evaluate.batch_size", config.evaluate.batch_size),
+  ):
+    if value <= 0 or value % devices:
+      raise ValueError(
+          f"{key} must be a positive multiple of the {devices} devices, got"
+          f" {value}"
+      )
+  if config.data.pipeline not in ("resident", "streaming"):
+    raise ValueError(
+        "data.pipeline must be resident or streaming, got"
+        f" {config.data.pipeline!r}"
+    )
+  if config.optimizer.lr <= 0:
+    raise ValueError(f"optimizer.lr must be > 0, got {config.optimizer.lr}")
+  # A trace of mixer and loss on a small batch meets every check they make.
+  for mix in (config.mix, config.evaluate.mix):
+    _dry_run(make_mixer(mix), make_loss(config.loss))
+
+
+def _dry_run(mixer, loss):
+  def run(key, images):
+    mixed = mixer(key, images)
+    labels = jax.numpy.zeros_like(mixed.sources)
+    return loss(jax.numpy.zeros((4, 2)), labels, mixed.weights)
+
+  images = jax.ShapeDtypeStruct((4, 32, 32, 3), "float32")
+  jax.eval_shape(functools.partial(run, jax.random.key(0)), images)

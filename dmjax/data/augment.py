@@ -1,0 +1,73 @@
+"""Augmentation on the device: crop, flip, normalise, on whole batches."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def random_crop(
+    key: jax.Array, images: jax.Array, *, padding: int, mode: str = "reflect"
+) -> jax.Array:
+  """Pads by `padding` pixels and crops back at a random place, per image.
+
+  Args:
+    key: PRNG key.
+    images: `[B, H, W, C]`.
+    padding: Pixels added on each side; 0 returns the images.
+    mode: Of the padding: `reflect`, or `constant` for zeros.
+
+  Returns:
+    `[B, H, W, C]`.
+  """
+  if not padding:
+    return images
+  batch, height, width, channels = images.shape
+  pad = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+  padded = jnp.pad(images, pad, mode=mode)
+  offsets = jax.random.randint(key, (batch, 2), 0, 2 * padding + 1)
+
+  def crop(image, offset):
+    start = (offset[0], offset[1], 0)
+    return jax.lax.dynamic_slice(image, start, (height, width, channels))
+
+  return jax.vmap(crop)(padded, offsets)
+
+
+def random_flip(key: jax.Array, images: jax.Array) -> jax.Array:
+  """Flips each image left to right with probability 1/2."""
+  flip = jax.random.bernoulli(key, shape=(images.shape[0], 1, 1, 1))
+  return jnp.where(flip, images[:, :, ::-1], images)
+
+
+def normalize(
+    images: jax.Array, mean: Sequence[float], std: Sequence[float]
+) -> jax.Array:
+  """uint8 images -> float32 `(x / 255 - mean) / std`, per channel."""
+  mean, std = jnp.asarray(mean), jnp.asarray(std)
+  shape = (1,) * (images.ndim - 1) + (-1,)
+  images = images.astype(jnp.float32) / 255
+  return (images - mean.reshape(shape)) / std.reshape(shape)
+
+
+def augment(
+    key: jax.Array, images: jax.Array, config: Mapping[str, Any]
+) -> jax.Array:
+  """The training augmentation of a configuration, and normalisation.
+
+  Args:
+    key: PRNG key.
+    images: `uint8[B, H, W, C]`.
+    config: `crop_padding`, `crop_mode`, `flip`, `mean` and `std`.
+
+  Returns:
+    `float32[B, H, W, C]`.
+  """
+  crop_key, flip_key = jax.random.split(key)
+  images = random_crop(
+      crop_key, images, padding=config["crop_padding"], mode=config["crop_mode"]
+  )
+  if config["flip"]:
+    images = random_flip(flip_key, images)
+  return normalize(images, config["mean"], config["std"])

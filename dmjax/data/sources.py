@@ -1,0 +1,190 @@
+"""Opening a split: TFDS datasets, the embedded digits, folders of images."""
+
+from collections.abc import Callable, Mapping
+import contextlib
+import io
+import logging
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core import read_only_builder
+
+from dmjax import names
+from dmjax.data import digits
+
+# Builders for datasets that TFDS does not have.
+BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
+    "digits": digits.Digits,
+}
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+# TFDS suggests OpenCV, once per process, to read PNG files that PIL reads well.
+logging.getLogger("absl").addFilter(
+    lambda record: "OpenCV is not installed" not in record.getMessage()
+)
+
+
+class Split(NamedTuple):
+  """Random access to the examples of a split.
+
+  Attributes:
+    read: `index -> (uint8[H, W, C], int)`.
+    size: Number of examples.
+    class_names: Names of the classes.
+  """
+
+  read: Callable[[int], tuple[np.ndarray, int]]
+  size: int
+  class_names: tuple[str, ...]
+
+
+def default_data_dir() -> pathlib.Path:
+  """Where datasets are looked for: TFDS_DATA_DIR or ~/tensorflow_datasets."""
+  return pathlib.Path(
+      os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+  ).expanduser()
+
+
+def open_split(name: str, split: str, data_dir: str = "") -> Split:
+  """Opens a split of a dataset that is prepared; never uses the network.
+
+  Args:
+    name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), or the
+      path of a folder `root/<split>/<class>/*.png|jpg`.
+    split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
+      sub-folder for a folder.
+    data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
+
+  Returns:
+    The split.
+
+  Raises:
+    ValueError: For a dataset that is unknown, not prepared, prepared in another
+      file format than ArrayRecord, or without the split.
+  """
+  if os.sep in name and pathlib.Path(name).expanduser().is_dir():
+    return _open_folder(pathlib.Path(name).expanduser(), split)
+  directory = pathlib.Path(data_dir).expanduser() if data_dir else None
+  builder = _builder(name, directory or default_data_dir())
+  return _open_builder(builder, name, split)
+
+
+def prepare(name: str, data_dir: str = "") -> pathlib.Path:
+  """Downloads and prepares a TFDS dataset as ArrayRecord files.
+
+  Args:
+    name: As in `open_split`.
+    data_dir: Where to write.
+
+  Returns:
+    The folder of the prepared dataset.
+
+  Raises:
+    ValueError: For an unknown dataset, or one whose preparation needs
+      TensorFlow where that is not installed.
+  """
+  directory = pathlib.Path(data_dir or default_data_dir()).expanduser()
+  options = {"data_dir": directory, "file_format": "array_record"}
+  base = name.split("/")[0].split(":")[0]
+  if base in BUILDERS:
+    builder = BUILDERS[base](**options)
+  else:
+    _check_known(base)
+    builder = tfds.builder(name, **options)
+  try:
+    builder.download_and_prepare()
+  except ModuleNotFoundError as error:
+    if "tensorflow" not in str(error):
+      raise
+    raise ValueError(
+        f"preparing {name!r} needs TensorFlow, once: its builder encodes raw"
+        " arrays. Install it with `pip install 'dmjax[prepare]'` and run the"
+        " command again; training does not need it."
+    ) from None
+  return pathlib.Path(builder.data_dir)
+
+
+def _builder(name, directory):
+  try:
+    return read_only_builder.builder_from_files(name, data_dir=directory)
+  except tfds.core.DatasetNotFoundError:
+    pass
+  if name == "digits":
+    with contextlib.redirect_stderr(io.StringIO()):
+      with contextlib.redirect_stdout(io.StringIO()):
+        prepare(name, str(directory))
+    return read_only_builder.builder_from_files(name, data_dir=directory)
+  _check_known(name.split("/")[0].split(":")[0])
+  raise ValueError(
+      f"dataset {name!r} is not prepared in {directory}; prepare it with"
+      f" `dmjax prepare {name} --data_dir {directory}`, or name the folder that"
+      " holds it with --config.data.dir"
+  )
+
+
+def _check_known(base):
+  known = [*BUILDERS, *tfds.list_builders(with_community_datasets=False)]
+  if base not in known:
+    raise ValueError(
+        f"unknown dataset {base!r}; {names.suggest(base, known)} (or the path"
+        " of a folder root/<split>/<class>/*.png)"
+    )
+
+
+def _open_builder(builder, name, split):
+  splits = builder.info.splits
+  if split.split("[")[0] not in splits:
+    raise ValueError(
+        f"dataset {name!r} has no split {split!r};"
+        f" {names.suggest(split, splits)}"
+    )
+  try:
+    source = builder.as_data_source(split)
+  except NotImplementedError:
+    raise ValueError(
+        f"dataset {name!r} in {builder.data_dir} is not in ArrayRecord files,"
+        f" which reading without TensorFlow needs; run `dmjax prepare {name}`"
+        " with a --data_dir of its own"
+    ) from None
+  image_key, label_key = builder.info.supervised_keys or ("image", "label")
+  labels = builder.info.features[label_key]
+
+  def read(index):
+    example = source[int(index)]
+    return example[image_key], int(example[label_key])
+
+  return Split(read, len(source), tuple(labels.names))
+
+
+def _open_folder(root, split):
+  folder = root / split
+  if not folder.is_dir():
+    found = sorted(p.name for p in root.iterdir() if p.is_dir())
+    raise ValueError(f"{root} has no folder {split!r}; it has {found}")
+  # Classes are those of all splits, so that labels agree between them.
+  classes = sorted({p.name for p in root.glob("*/*") if p.is_dir()})
+  files = sorted(
+      p for p in folder.glob("*/*") if p.suffix.lower() in _SUFFIXES
+  )
+  if not files:
+    raise ValueError(f"{folder} holds no images <class>/*.png or *.jpg")
+  index = {name: i for i, name in enumerate(classes)}
+
+  def read(row):
+    path = files[int(row)]
+    return read_image(path), index[path.parent.name]
+
+  return Split(read, len(files), tuple(classes))
+
+
+def read_image(path: Any) -> np.ndarray:
+  """An image file as `uint8[H, W, 3]`, or `[H, W, 1]` if it is grey."""
+  with Image.open(path) as image:
+    if image.mode not in ("L", "RGB"):
+      image = image.convert("RGB")
+    pixels = np.asarray(image)
+  return pixels[..., None] if pixels.ndim == 2 else pixels

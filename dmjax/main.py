@@ -1,0 +1,245 @@
+"""The command line: dmjax train | evaluate | preview | prepare."""
+
+import argparse
+from collections.abc import Sequence
+import json
+import logging
+import pathlib
+import sys
+
+EXIT_BAD_INPUT = 2
+EXIT_DIVERGED = 3
+EXIT_PREEMPTED = 75  # EX_TEMPFAIL: the same command again goes on.
+
+_OVERRIDES = """\
+Every key of the configuration can be set on the command line:
+  --config.optimizer.lr=0.05 --config.data.dir=/data/tfds --config.total='5 epochs'
+`dmjax/config.py` lists the keys with their meaning.
+"""
+
+_TRAIN = """\
+Trains a network and writes to the working directory:
+  config.json    the configuration
+  metrics.jsonl  one row per report; the same goes to tensorboard/
+  checkpoints/   the last few states and the best one
+  curves.png     loss and accuracy
+  mixed.png      what the network is shown
+The same command again resumes where the last checkpoint was written. SIGTERM
+saves a checkpoint and ends with exit code 75; a loss that is NaN or Inf ends
+with 3; bad input with 2.
+
+On several hosts run the same command on each with --distributed, which finds
+the others by itself on TPU pods and under Slurm; elsewhere also give
+--coordinator, --num_processes and --process_id.
+
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+  """Runs a command; returns the exit code."""
+  args, rest = _parser().parse_known_args(argv)
+  logging.getLogger("absl").setLevel(logging.WARNING)
+  try:
+    return args.run(args, rest)
+  except ValueError as error:
+    print(f"dmjax {args.command}: {error}", file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _parser():
+  parser = argparse.ArgumentParser(
+      prog="dmjax", description="Mixup training in JAX."
+  )
+  commands = parser.add_subparsers(dest="command", required=True)
+
+  def add(name, run, summary, epilog=""):
+    command = commands.add_parser(
+        name, help=summary, description=summary, epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=run)
+    return command
+
+  train = add("train", _train, "Train a network, or go on training.",
+              _TRAIN + _OVERRIDES)
+  _add_config(train)
+  train.add_argument("--workdir", type=pathlib.Path, required=True)
+  train.add_argument("--distributed", action="store_true",
+                     help="one of several processes that train together")
+  train.add_argument("--coordinator", metavar="HOST:PORT",
+                     help="address of process 0")
+  train.add_argument("--num_processes", type=int)
+  train.add_argument("--process_id", type=int)
+  evaluate = add("evaluate", _evaluate,
+                 "Evaluate the newest checkpoint of a run on its test split.")
+  evaluate.add_argument("--workdir", type=pathlib.Path, required=True)
+  preview = add("preview", _preview,
+                "Draw mixed images with the weights of their sources.",
+                _OVERRIDES)
+  _add_config(preview)
+  preview.add_argument("--out", type=pathlib.Path, required=True,
+                       help="the picture to write, .png")
+  prepare = add(
+      "prepare", _prepare, "Download and prepare a TFDS dataset.",
+      "Preparing needs the network; training afterwards does not. Datasets"
+      " whose\nbuilders encode raw arrays also need TensorFlow, once:"
+      " pip install 'dmjax[prepare]'.",
+  )
+  prepare.add_argument("name", help="a TFDS dataset, such as cifar100")
+  prepare.add_argument("--data_dir", default="",
+                       help="where to write; ~/tensorflow_datasets by default")
+  return parser
+
+
+def _add_config(parser):
+  parser.add_argument(
+      "--config", required=True, metavar="FILE[:ARG]",
+      help="a configuration file, such as configs/cifar100/resnet18_cutmix_dm.py",
+  )
+
+
+def _load_config(path, overrides):
+  """The configuration of a file with `--config.key=value` applied."""
+  # pylint: disable=g-import-not-at-top
+  from absl import flags
+  from ml_collections import config_flags
+
+  file = pathlib.Path(path.split(":")[0]).resolve()
+  if not file.is_file():
+    raise ValueError(f"--config: there is no file {str(file)!r}")
+  for override in overrides:
+    if not override.startswith("--config."):
+      raise ValueError(f"unknown argument {override!r}; see --help")
+  # Configurations share code through the package `configs` they lie in.
+  roots = [p.parent for p in file.parents if p.name == "configs"]
+  sys.path[:0] = [str(root) for root in roots]
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file("config", flag_values=values)
+  try:
+    values(["dmjax", f"--config={path}", *overrides])
+  except (AttributeError, KeyError, flags.Error, TypeError) as error:
+    raise ValueError(_explain(error, path, overrides)) from None
+  return values["config"].value
+
+
+def _explain(error, path, overrides):
+  """Names the override that does not fit, and the nearest valid keys."""
+  # pylint: disable=g-import-not-at-top
+  from dmjax import config as config_lib
+  from dmjax import names
+
+  valid = _flat_keys(config_lib.default().to_dict())
+  for override in overrides:
+    key = override.removeprefix("--config.").split("=")[0]
+    if f"config.{key}" in str(error) or repr(key.split(".")[-1]) in str(error):
+      return (
+          f"{path} has no key {key!r} to set, or not to that value;"
+          f" {names.suggest(key, valid)} ({error})"
+      )
+  return f"{path}: {error}"
+
+
+def _flat_keys(tree, prefix=""):
+  for key, value in tree.items():
+    if isinstance(value, dict):
+      yield from _flat_keys(value, f"{prefix}{key}.")
+    else:
+      yield prefix + key
+
+
+def _train(args, rest):
+  # pylint: disable=g-import-not-at-top
+  import jax
+
+  config = _load_config(args.config, rest)
+  if args.distributed or args.coordinator:
+    jax.distributed.initialize(
+        args.coordinator, args.num_processes, args.process_id
+    )
+  from dmjax.train import loop
+  from dmjax.train import progress
+
+  try:
+    result = loop.train(config, args.workdir)
+  except progress.Diverged as error:
+    print(f"dmjax train: {error}", file=sys.stderr)
+    return EXIT_DIVERGED
+  if jax.process_index() == 0:
+    if result.finished:
+      _print_table(result.metrics, result.images_per_second)
+      _print_files(args.workdir)
+    else:
+      print(f"stopped and saved at step {result.step}; the same command goes on")
+  return 0 if result.finished else EXIT_PREEMPTED
+
+
+def _evaluate(args, rest):
+  # pylint: disable=g-import-not-at-top
+  import ml_collections
+
+  from dmjax.train import loop
+
+  _no_more(rest)
+  path = args.workdir / "config.json"
+  if not path.is_file():
+    raise ValueError(f"--workdir: {str(args.workdir)!r} holds no run of dmjax")
+  config = ml_collections.ConfigDict(json.loads(path.read_text()))
+  _print_table(loop.evaluate(config, args.workdir), 0.0)
+  return 0
+
+
+def _preview(args, rest):
+  # pylint: disable=g-import-not-at-top
+  from dmjax import config as config_lib
+  from dmjax.data import pipelines
+  from dmjax.train import preview
+
+  config = _load_config(args.config, rest)
+  config_lib.validate(config)
+  data = pipelines.open_pipeline(config.data, "train")
+  args.out.parent.mkdir(parents=True, exist_ok=True)
+  preview.save(config, data, args.out)
+  print(args.out)
+  return 0
+
+
+def _prepare(args, rest):
+  # pylint: disable=g-import-not-at-top
+  from dmjax.data import sources
+
+  _no_more(rest)
+  print(sources.prepare(args.name, args.data_dir))
+  return 0
+
+
+def _no_more(rest):
+  if rest:
+    raise ValueError(f"unknown argument {rest[0]!r}; see --help")
+
+
+_ROWS = (
+    ("clean top-1", "top1", "{:.2%}"),
+    ("clean top-5", "top5", "{:.2%}"),
+    ("clean NLL", "nll", "{:.4f}"),
+    ("ECE, 15 bins", "ece", "{:.2%}"),
+    ("mixed top-1 (one of the two classes)", "mixed_top1", "{:.2%}"),
+    ("mixed top-2 (both classes)", "mixed_top2", "{:.2%}"),
+)
+
+
+def _print_table(metrics, images_per_second):
+  print()
+  for label, key, style in _ROWS:
+    print(f"  {label:<40}{style.format(metrics[key]):>10}")
+  if images_per_second:
+    print(f"  {'training images/s':<40}{images_per_second:>10,.0f}")
+
+
+def _print_files(workdir):
+  print(f"\n  {workdir}/")
+  for name in ("curves.png", "mixed.png", "metrics.jsonl", "checkpoints"):
+    print(f"    {name}")
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,7 @@
+"""Training methods: what is optimised, as pure functions of one TrainState."""
+
+from dmjax.methods.base import Method
+from dmjax.methods.base import TrainState
+from dmjax.methods.supervised import supervised
+
+__all__ = ("Method", "TrainState", "supervised")

@@ -1,0 +1,86 @@
+"""Evaluation of a whole split, exact whatever the batch size."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from dmjax import config as config_lib
+from dmjax import evaluate
+from dmjax import parallel
+from dmjax.data import augment
+from dmjax.data import pipelines
+from dmjax.evaluate import metrics as metrics_lib
+from dmjax.methods import Method
+from dmjax.methods import TrainState
+from dmjax.train import step as step_lib
+
+
+def make_evaluator(
+    config: Any, method: Method, pipeline: pipelines.Pipeline
+) -> Callable[[TrainState], dict[str, float]]:
+  """Builds `evaluate(state) -> metrics` over a whole split.
+
+  Every image is also mixed with one other, the same one in every evaluation.
+
+  Args:
+    config: The configuration.
+    method: Its `predict` is evaluated.
+    pipeline: The split.
+
+  Returns:
+    The function; metrics are fractions.
+  """
+  mixer = config_lib.make_mixer(config.evaluate.mix)
+  measure = metrics_lib.measure(method.predict, mixer)
+  prepare = _make_prepare(config.data, pipeline.select)
+  step = parallel.pmap(step_lib.make_eval_step(measure, prepare))
+
+  def evaluate_split(state):
+    sums = None
+    for batch in _batches(pipeline, config.evaluate.batch_size):
+      _, part = step(state, parallel.shard(batch), pipeline.shared)
+      sums = part if sums is None else jax.tree.map(np.add, sums, part)
+      sums = jax.device_get(sums)
+    return evaluate.summarize(sums)
+
+  return evaluate_split
+
+
+def _make_prepare(data: Mapping[str, Any], select):
+  """Device side: pixels of a row and its partner, normalised, and a key."""
+
+  def prepare(batch, shared):
+    first = select(batch["first"], shared)
+    second = select(batch["second"], shared)
+    fold = jax.vmap(jax.random.fold_in, (None, 0))
+    return {
+        "image": augment.normalize(first["image"], data["mean"], data["std"]),
+        "other": augment.normalize(second["image"], data["mean"], data["std"]),
+        "label": first["label"],
+        "other_label": second["label"],
+        "valid": batch["valid"],
+        "key": fold(jax.random.key(0), batch["number"]),
+    }
+
+  return prepare
+
+
+def _batches(pipeline, batch_size):
+  """This process's part of every batch, the last one padded, `[1, B, ...]`."""
+  # A fixed random cycle through the split: no image is its own partner.
+  order = np.random.default_rng(0).permutation(pipeline.size)
+  partner = np.empty_like(order)
+  partner[order] = np.roll(order, 1)
+  for start in range(0, pipeline.size, batch_size):
+    rows = np.arange(start, start + batch_size)
+    rows = pipelines.shard_rows(rows)
+    valid, rows = rows < pipeline.size, np.minimum(rows, pipeline.size - 1)
+    batch = {
+        "first": pipeline.rows(rows),
+        "second": pipeline.rows(partner[rows]),
+        "valid": valid,
+        "number": rows.astype(np.int32),
+    }
+    yield jax.tree.map(lambda x: x[None], batch)

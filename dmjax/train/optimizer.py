@@ -1,0 +1,104 @@
+"""Optimizers and learning-rate schedules, from the configuration to optax."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from dmjax import names
+
+
+def _sgd(lr, weight_decay, mask, **options):
+  # As in PyTorch: the decay joins the gradient before momentum.
+  decay = optax.add_decayed_weights(weight_decay, mask)
+  return optax.chain(decay, optax.sgd(lr, **options))
+
+
+def _adamw(lr, weight_decay, mask, **options):
+  return optax.adamw(lr, weight_decay=weight_decay, mask=mask, **options)
+
+
+def _lamb(lr, weight_decay, mask, **options):
+  return optax.lamb(lr, weight_decay=weight_decay, mask=mask, **options)
+
+
+OPTIMIZERS = {"adamw": _adamw, "lamb": _lamb, "sgd": _sgd}
+
+
+def _constant(lr, total, end):
+  del total, end
+  return optax.constant_schedule(lr)
+
+
+def _cosine(lr, total, end):
+  return optax.cosine_decay_schedule(lr, max(total, 1), alpha=end / lr)
+
+
+SCHEDULES = {"constant": _constant, "cosine": _cosine}
+
+
+def decay_mask(params: Any) -> Any:
+  """True for kernels, false for norms, biases and other vectors."""
+  return jax.tree.map(lambda p: p.ndim > 1, params)
+
+
+def make_schedule(
+    config: Mapping[str, Any],
+    *,
+    lr: float,
+    warmup_steps: int,
+    total_steps: int,
+    steps_per_epoch: int,
+) -> optax.Schedule:
+  """Linear warm-up from `warmup_lr`, then the named decay to `end_lr`.
+
+  Args:
+    config: `name`, `warmup_lr`, `end_lr` and `per_epoch`, which holds the rate
+      constant within an epoch, as the published CIFAR recipes do.
+    lr: The peak.
+    warmup_steps: Length of the warm-up.
+    total_steps: Length of training, warm-up included.
+    steps_per_epoch: Steps of one epoch.
+
+  Returns:
+    The schedule, `step -> learning rate`.
+  """
+  decay = names.lookup("schedule", config["name"], SCHEDULES)
+  schedule = decay(lr, total_steps - warmup_steps, config["end_lr"])
+  if warmup_steps:
+    warmup = optax.linear_schedule(config["warmup_lr"], lr, warmup_steps)
+    schedule = optax.join_schedules([warmup, schedule], [warmup_steps])
+  if not config["per_epoch"]:
+    return schedule
+  return lambda step: schedule(step - jnp.mod(step, steps_per_epoch))
+
+
+def make_optimizer(
+    config: Mapping[str, Any], schedule: optax.Schedule
+) -> optax.GradientTransformation:
+  """The optimizer of a configuration.
+
+  Args:
+    config: `name`, `weight_decay`, `decay_all` (norms and biases too),
+      `clip_norm` (0 for none), and options of the optax optimizer itself.
+    schedule: The learning rate.
+
+  Returns:
+    The gradient transformation.
+
+  Raises:
+    ValueError: For an unknown optimizer or an option it does not have.
+  """
+  options = {k: v for k, v in config.items() if k != "lr"}
+  make = names.lookup("optimizer", options.pop("name"), OPTIMIZERS)
+  clip_norm = options.pop("clip_norm")
+  mask = None if options.pop("decay_all") else decay_mask
+  try:
+    optimizer = make(schedule, options.pop("weight_decay"), mask, **options)
+  except TypeError as error:
+    raise ValueError(f"optimizer {config['name']!r}: {error}") from None
+  if not clip_norm:
+    return optimizer
+  return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
