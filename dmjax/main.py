@@ -7,6 +7,11 @@ import logging
 import pathlib
 import sys
 
+from absl import flags
+from ml_collections import config_flags
+
+from dmjax import names
+
 EXIT_BAD_INPUT = 2
 EXIT_DIVERGED = 3
 EXIT_PREEMPTED = 75  # EX_TEMPFAIL: the same command again goes on.
@@ -100,48 +105,38 @@ def _add_config(parser):
 
 def _load_config(path, overrides):
   """The configuration of a file with `--config.key=value` applied."""
-  # pylint: disable=g-import-not-at-top
-  from absl import flags
-  from ml_collections import config_flags
-
   file = pathlib.Path(path.split(":")[0]).resolve()
   if not file.is_file():
     raise ValueError(f"--config: there is no file {str(file)!r}")
-  for override in overrides:
-    if not override.startswith("--config."):
-      raise ValueError(f"unknown argument {override!r}; see --help")
   # Configurations share code through the package `configs` they lie in.
-  roots = [p.parent for p in file.parents if p.name == "configs"]
-  sys.path[:0] = [str(root) for root in roots]
+  roots = [str(p.parent) for p in file.parents if p.name == "configs"]
+  sys.path[:0] = [root for root in roots if root not in sys.path]
+  keys = list(_flat_keys(_parse_config([f"--config={path}"])))
+  for override in overrides:
+    name, _, _ = override.partition("=")
+    if not name.startswith("--config."):
+      raise ValueError(f"unknown argument {override!r}; see --help")
+    key = name.removeprefix("--config.")
+    if key not in keys:
+      raise ValueError(
+          f"{path} has no key {key!r}; {names.suggest(key, keys)}"
+      )
+  return _parse_config([f"--config={path}", *overrides])
+
+
+def _parse_config(arguments):
   values = flags.FlagValues()
   config_flags.DEFINE_config_file("config", flag_values=values)
   try:
-    values(["dmjax", f"--config={path}", *overrides])
-  except (AttributeError, KeyError, flags.Error, TypeError) as error:
-    raise ValueError(_explain(error, path, overrides)) from None
+    values(["dmjax", *arguments])
+  except (flags.Error, TypeError) as error:
+    raise ValueError(str(error).removeprefix("flag ")) from None
   return values["config"].value
-
-
-def _explain(error, path, overrides):
-  """Names the override that does not fit, and the nearest valid keys."""
-  # pylint: disable=g-import-not-at-top
-  from dmjax import config as config_lib
-  from dmjax import names
-
-  valid = _flat_keys(config_lib.default().to_dict())
-  for override in overrides:
-    key = override.removeprefix("--config.").split("=")[0]
-    if f"config.{key}" in str(error) or repr(key.split(".")[-1]) in str(error):
-      return (
-          f"{path} has no key {key!r} to set, or not to that value;"
-          f" {names.suggest(key, valid)} ({error})"
-      )
-  return f"{path}: {error}"
 
 
 def _flat_keys(tree, prefix=""):
   for key, value in tree.items():
-    if isinstance(value, dict):
+    if hasattr(value, "items"):
       yield from _flat_keys(value, f"{prefix}{key}.")
     else:
       yield prefix + key

@@ -115,7 +115,8 @@ def decoupled_cross_entropy(
   _labels.check_rescaling(power, threshold)
   _labels.check_smoothing(label_smoothing)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
-  where = jnp.broadcast_to(True if where is None else where, weights.shape)
+  where = jnp.asarray(True if where is None else where)
+  where = jnp.broadcast_to(where, weights.shape)
 
   def row(z, y, w, carries):
     classes = y if y.ndim == 1 else jnp.argmax(y, -1)

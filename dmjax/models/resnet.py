@@ -141,7 +141,7 @@ class ResNet(nn.Module):
 
 _bottleneck = functools.partial(ResNet, bottleneck=True)
 
-resnet8 = functools.partial(ResNet, depths=(1, 1, 1), widths=(32, 64, 128))
+resnet8 = functools.partial(ResNet, depths=(1, 1, 1), widths=(16, 32, 64))
 resnet18 = ResNet
 resnet34 = functools.partial(ResNet, depths=(3, 4, 6, 3))
 resnet50 = functools.partial(_bottleneck, depths=(3, 4, 6, 3))

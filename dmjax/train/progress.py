@@ -95,7 +95,7 @@ class Reporter:
     if self._active:
       means["images_per_second"] = self.images_per_second
       self.write(step, {f"{name}/{k}": float(v) for k, v in means.items()})
-      self._bar.set_postfix_str(f"loss {means['loss']:.3f}")
+      self._bar.set_postfix_str(f"loss {means['loss']:.3f}", refresh=False)
 
   def _check(self, step, losses):
     bad = np.flatnonzero(~np.isfinite(losses))

@@ -1,0 +1,406 @@
+"""The losses against golden values, brute force, and their properties."""
+
+import functools
+import os
+import pathlib
+
+from absl.testing import parameterized
+import chex
+from hypothesis import given
+from hypothesis import strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dmjax import losses
+from dmjax.losses import _cross_entropy
+
+SHARED = pathlib.Path(
+    os.environ.get("DMJAX_SHARED", pathlib.Path(__file__).parents[2] / "shared")
+)
+GOLDEN = SHARED / "golden" / "losses.npz"
+needs_golden = pytest.mark.skipif(
+    not GOLDEN.exists(), reason="the golden values are not on this machine"
+)
+
+# Five classes, a mix of 0 and 1 with lambda 0.7; values from the formulas.
+LOGITS = np.array([[2.0, 0.5, -1.0, 0.0, 1.0]])
+PAIR = np.array([[0, 1]])
+WEIGHTS = np.array([[0.7, 0.3]])
+
+
+def draw(seed, batch=6, classes=7, sources=2, scale=3.0):
+  """Random logits, labels (distinct and repeated) and weights."""
+  rng = np.random.default_rng(seed)
+  return (
+      scale * rng.normal(size=(batch, classes)),
+      rng.integers(classes, size=(batch, sources)),
+      rng.dirichlet(np.ones(sources), size=batch),
+  )
+
+
+def brute_force(logits, labels, weights, eta):
+  """Deletes the columns of the other classes, then log-softmax, in NumPy."""
+
+  def log_softmax(z):
+    z = z - z.max()
+    return z - np.log(np.exp(z).sum())
+
+  totals = []
+  for z, row, w in zip(logits, labels, weights):
+    share = {}
+    for label, weight in zip(row, w):
+      share[label] = share.get(label, 0) + weight
+    share = {label: weight for label, weight in share.items() if weight > 0}
+    total = -sum(w * log_softmax(z)[c] for c, w in share.items())
+    for c in share if len(share) > 1 else ():
+      kept = [i for i in range(len(z)) if i == c or i not in share]
+      total -= eta * log_softmax(z[kept])[kept.index(c)]
+    totals.append(total)
+  return np.array(totals)
+
+
+@needs_golden
+@pytest.mark.parametrize("dtype,tolerance", (("float64", 1e-6), ("float32", 1e-5)))
+def test_values_and_gradients_equal_the_reference(dtype, tolerance):
+  golden = np.load(GOLDEN)
+  with jax.enable_x64(dtype == "float64"):
+    for case in range(int(golden["cases"])):
+      _check_golden_case(golden, f"case{case:02d}_", dtype, tolerance)
+
+
+def _check_golden_case(golden, case, dtype, tolerance):
+  read = lambda name: golden[case + name]
+  labels = read("labels").astype(np.int32)
+  lam, eta = float(read("lam")), float(read("eta"))
+  weights = np.tile([[lam, 1 - lam]], (len(labels), 1))
+  bce_options = {
+      "threshold": float(read("bce_threshold")),
+      "power": float(read("bce_power")),
+  }
+  # At lambda 0.5 the reference loses its decoupled term and stores eta = 0.
+  assert (eta == 0) == (lam == 0.5)
+  for name, loss in {
+      "mce": losses.mixup_cross_entropy,
+      "dm": functools.partial(losses.decoupled_cross_entropy, eta=eta),
+      "bce": functools.partial(losses.mixup_binary_cross_entropy, **bce_options),
+  }.items():
+    mean = lambda z, loss=loss: loss(z, labels, weights).mean()
+    value, grad = jax.value_and_grad(mean)(jnp.asarray(read("logits"), dtype))
+    assert value.dtype == dtype
+    np.testing.assert_allclose(value, read(name), rtol=tolerance)
+    expected = read(name + "_grad")
+    atol = tolerance * np.abs(expected).max()
+    np.testing.assert_allclose(grad, expected, atol=atol, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "lam,expected", ((0.7, 1.0244379396), (0.5, 1.3244379396), (0.2, 1.7744379396))
+)
+def test_mixup_cross_entropy_of_the_worked_example(lam, expected):
+  value = losses.mixup_cross_entropy(LOGITS, PAIR, np.array([[lam, 1 - lam]]))
+  np.testing.assert_allclose(value, [expected], rtol=1e-6)
+
+
+def test_decoupled_terms_of_the_worked_example():
+  plain = losses.mixup_cross_entropy(LOGITS, PAIR, WEIGHTS)
+  term = lambda **options: losses.decoupled_cross_entropy(
+      LOGITS, PAIR, WEIGHTS, eta=1.0, **options
+  ) - plain
+  np.testing.assert_allclose(term(where=(True, False)), [0.4401896986], rtol=1e-5)
+  np.testing.assert_allclose(term(where=(False, True)), [1.2465672692], rtol=1e-5)
+  np.testing.assert_allclose(term(), [1.6867569677], rtol=1e-5)
+  three = losses.decoupled_cross_entropy(
+      LOGITS, np.array([[0, 1, 4]]), np.full((1, 3), 1 / 3), eta=1.0
+  ) - losses.mixup_cross_entropy(
+      LOGITS, np.array([[0, 1, 4]]), np.full((1, 3), 1 / 3)
+  )
+  np.testing.assert_allclose(three, [1.1815825893], rtol=1e-5)
+
+
+def test_gradient_of_the_worked_example():
+  grad = jax.grad(lambda z: losses.decoupled_cross_entropy(z, PAIR, WEIGHTS).sum())
+  expected = (-0.17258734, -0.24562398, 0.03765181, 0.10234822, 0.27821130)
+  np.testing.assert_allclose(grad(jnp.asarray(LOGITS))[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "threshold,power,expected",
+    ((1, 1, 3.8706755508), (1, 0.8, 3.7263193120),
+     (0.8, 0.5, 3.2436606395), (1, 0.5, 3.4734942190)),
+)
+def test_binary_cross_entropy_of_the_worked_example(threshold, power, expected):
+  value = losses.mixup_binary_cross_entropy(
+      LOGITS, PAIR, WEIGHTS, threshold=threshold, power=power
+  )
+  np.testing.assert_allclose(value, [expected], rtol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6), sources=st.integers(1, 4))
+def test_decoupled_loss_equals_deleting_columns(seed, sources):
+  logits, labels, weights = draw(seed, sources=sources)
+  value = losses.decoupled_cross_entropy(logits, labels, weights, eta=0.3)
+  expected = brute_force(logits, labels, weights, 0.3)
+  np.testing.assert_allclose(value, expected, rtol=2e-5, atol=1e-5)
+
+
+@given(seed=st.integers(0, 10**6), sources=st.integers(1, 4))
+def test_eta_zero_is_mixup_cross_entropy(seed, sources):
+  logits, labels, weights = draw(seed, sources=sources)
+  plain = losses.mixup_cross_entropy(logits, labels, weights)
+  value = losses.decoupled_cross_entropy(logits, labels, weights, eta=0.0)
+  np.testing.assert_allclose(value, plain, rtol=1e-5, atol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_a_term_has_no_gradient_on_the_other_class(seed):
+  logits, _, weights = (jnp.asarray(a, jnp.float32) for a in draw(seed))
+  labels = jnp.array([[k, (k + 2) % 7] for k in range(6)])
+  grads = _term_gradients(logits, labels, weights)
+  for k in (0, 1):
+    other = grads[jnp.arange(6), k, labels[:, 1 - k]]
+    np.testing.assert_array_equal(other, np.zeros(6))
+    own = grads[jnp.arange(6), k, labels[:, k]]
+    assert np.all(own < 0)
+
+
+@jax.jit
+def _term_gradients(logits, labels, weights):
+  """Of both decoupled terms of every row, `[B, 2, C]`."""
+  terms = lambda z, y, w: _cross_entropy._decoupled_row(z, y, y, w, w, 0.0)[1]
+  return jax.vmap(jax.jacobian(terms))(logits, labels, weights)
+
+
+@given(seed=st.integers(0, 10**6), shift=st.floats(-50, 50))
+def test_a_constant_added_to_logits_changes_nothing(seed, shift):
+  logits, labels, weights = draw(seed)
+  value = losses.decoupled_cross_entropy(logits, labels, weights)
+  shifted = losses.decoupled_cross_entropy(logits + shift, labels, weights)
+  np.testing.assert_allclose(value, shifted, rtol=1e-4, atol=1e-4)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_row_order_does_not_matter(seed):
+  logits, labels, weights = draw(seed)
+  order = np.random.default_rng(seed).permutation(len(logits))
+  loss = losses.decoupled_cross_entropy
+  np.testing.assert_array_equal(
+      loss(logits, labels, weights)[order],
+      loss(logits[order], labels[order], weights[order]),
+  )
+
+
+@given(seed=st.integers(0, 10**6))
+def test_swapping_the_pair_changes_nothing(seed):
+  logits, labels, weights = draw(seed)
+  for select in ("both", "less", "more"):
+    loss = functools.partial(
+        losses.decoupled_cross_entropy, select=select, power=0.5
+    )
+    np.testing.assert_allclose(
+        loss(logits, labels, weights),
+        loss(logits, labels[:, ::-1], weights[:, ::-1]),
+        rtol=1e-5, atol=1e-6,
+    )
+
+
+@given(seed=st.integers(0, 10**6))
+def test_mixup_cross_entropy_is_linear_in_the_weights(seed):
+  logits, labels, weights = draw(seed)
+  ends = [
+      losses.mixup_cross_entropy(logits, labels[:, k : k + 1], np.ones((6, 1)))
+      for k in (0, 1)
+  ]
+  mixed = losses.mixup_cross_entropy(logits, labels, weights)
+  expected = weights[:, 0] * ends[0] + weights[:, 1] * ends[1]
+  np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_repeated_classes_are_one_class_with_their_joint_weight(seed):
+  logits, labels, weights = draw(seed)
+  split = np.stack([weights[:, 0] * 0.4, weights[:, 1], weights[:, 0] * 0.6], 1)
+  repeated = labels[:, [0, 1, 0]]
+  options = {"eta": 0.5, "power": 0.7, "select": "less"}
+  np.testing.assert_allclose(
+      losses.decoupled_cross_entropy(logits, repeated, split, **options),
+      losses.decoupled_cross_entropy(logits, labels, weights, **options),
+      rtol=1e-5, atol=1e-6,
+  )
+
+
+def test_same_class_pairs_carry_no_decoupled_term():
+  logits, labels, weights = draw(0)
+  labels[:, 1] = labels[:, 0]
+  value = losses.decoupled_cross_entropy(logits, labels, weights, eta=5.0)
+  plain = losses.mixup_cross_entropy(logits, labels, weights)
+  np.testing.assert_allclose(value, plain, rtol=1e-5)
+
+
+def test_a_source_of_weight_zero_is_not_in_the_mix():
+  logits, labels, _ = draw(0)
+  ones = np.tile([[1.0, 0.0]], (6, 1))
+  value = losses.decoupled_cross_entropy(logits, labels, ones, eta=5.0)
+  plain = losses.mixup_cross_entropy(logits, labels, ones)
+  np.testing.assert_allclose(value, plain, rtol=1e-5)
+
+
+def test_half_and_half_carries_both_terms():
+  logits, labels = LOGITS, PAIR
+  half = np.array([[0.5, 0.5]])
+  gained = losses.decoupled_cross_entropy(logits, labels, half, eta=1.0)
+  gained -= losses.mixup_cross_entropy(logits, labels, half)
+  np.testing.assert_allclose(gained, [1.6867569677], rtol=1e-5)
+
+
+def test_select_keeps_the_smaller_or_the_larger_share():
+  loss = functools.partial(losses.decoupled_cross_entropy, eta=1.0)
+  both, less, more = (
+      loss(LOGITS, PAIR, WEIGHTS, select=name) for name in ("both", "less", "more")
+  )
+  minor = loss(LOGITS, PAIR, WEIGHTS, where=(False, True))
+  major = loss(LOGITS, PAIR, WEIGHTS, where=(True, False))
+  np.testing.assert_allclose(less, minor)
+  np.testing.assert_allclose(more, major)
+  plain = losses.mixup_cross_entropy(LOGITS, PAIR, WEIGHTS)
+  np.testing.assert_allclose(both, less + more - plain, rtol=1e-6)
+
+
+def test_power_one_weighs_each_term_by_its_share():
+  plain = losses.mixup_cross_entropy(LOGITS, PAIR, WEIGHTS)
+  linear = losses.decoupled_cross_entropy(
+      LOGITS, PAIR, WEIGHTS, eta=1.0, power=1.0
+  )
+  expected = 0.7 * 0.4401896986 + 0.3 * 1.2465672692
+  np.testing.assert_allclose(linear - plain, [expected], rtol=1e-5)
+
+
+@given(seed=st.integers(0, 10**6), smoothing=st.sampled_from((0.0, 0.1)))
+def test_one_hot_labels_equal_integer_labels(seed, smoothing):
+  logits, labels, weights = draw(seed)
+  one_hot = np.eye(7)[labels]
+  for loss in (
+      losses.mixup_cross_entropy,
+      losses.decoupled_cross_entropy,
+      losses.mixup_binary_cross_entropy,
+  ):
+    options = {"label_smoothing": smoothing}
+    np.testing.assert_allclose(
+        loss(logits, one_hot, weights, **options),
+        loss(logits, labels, weights, **options),
+        rtol=1e-5,
+    )
+
+
+@given(seed=st.integers(0, 10**6))
+def test_smoothing_first_equals_the_mixed_soft_label(seed):
+  logits, labels, weights = draw(seed)
+  target = losses.soft_labels(labels, weights, 7, label_smoothing=0.1)
+  np.testing.assert_allclose(target.sum(1), np.ones(6), rtol=1e-6)
+  expected = -(target * jax.nn.log_softmax(jnp.float32(logits))).sum(1)
+  value = losses.mixup_cross_entropy(
+      logits, labels, weights, label_smoothing=0.1
+  )
+  np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_binary_targets_are_clipped_to_one(seed):
+  logits, labels, weights = draw(seed)
+  labels[:, 1] = labels[:, 0]
+  value = losses.mixup_binary_cross_entropy(logits, labels, weights, power=0.2)
+  plain = losses.mixup_binary_cross_entropy(
+      logits, labels[:, :1], np.ones((6, 1))
+  )
+  np.testing.assert_allclose(value, plain, rtol=1e-5)
+  assert np.all(value >= 0)
+
+
+EDGES = {
+    "same class": ([[3, 3]], [[0.4, 0.6]]),
+    "lambda 0": ([[0, 3]], [[0.0, 1.0]]),
+    "lambda half": ([[0, 3]], [[0.5, 0.5]]),
+    "lambda 1": ([[0, 3]], [[1.0, 0.0]]),
+    "three, repeated": ([[1, 1, 2]], [[0.2, 0.3, 0.5]]),
+    "every class": ([[0, 1, 2, 3]], [[0.1, 0.2, 0.3, 0.4]]),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("dtype", (jnp.float32, jnp.bfloat16))
+@pytest.mark.parametrize("classes", (2, 4))
+def test_values_and_gradients_are_finite_at_the_edges(edge, dtype, classes):
+  labels, weights = (jnp.array(part) for part in EDGES[edge])
+  signs = jnp.array([[1.0, -1.0, 0.5, -0.3]])[:, :classes]
+  for loss in (
+      losses.mixup_cross_entropy,
+      losses.decoupled_cross_entropy,
+      functools.partial(losses.decoupled_cross_entropy, power=0.5, select="less"),
+      functools.partial(losses.mixup_binary_cross_entropy, power=0.5),
+  ):
+    total = lambda z, w, loss=loss: loss(z, labels % classes, w).sum()
+    value_and_grads = jax.jit(jax.value_and_grad(total, (0, 1)))
+    for scale in (1.0, -1.0, 1e4, -1e4):
+      value, grads = value_and_grads((scale * signs).astype(dtype), weights)
+      assert value.dtype == jnp.float32
+      chex.assert_tree_all_finite((value, grads))
+
+
+def test_confident_in_a_mixed_class_is_exact():
+  """Where 1 - p vanishes in float32, the decoupled term is still right."""
+  logits = np.array([[200.0, 0.0, 1.0, 0.5]])
+  value = losses.decoupled_cross_entropy(logits, PAIR, np.array([[0.5, 0.5]]))
+  expected = brute_force(logits, PAIR, np.array([[0.5, 0.5]]), 0.1)
+  np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "call,words",
+    (
+        (lambda f: f(np.zeros(3), PAIR, WEIGHTS), "logits must be [B, C]"),
+        (lambda f: f(LOGITS, PAIR[:, :1], WEIGHTS), "labels must have shape (1, 2)"),
+        (lambda f: f(LOGITS, PAIR, WEIGHTS[0]), "weights must be [B, K]"),
+        (lambda f: f(LOGITS, PAIR + 4, WEIGHTS), "labels must lie in [0, 5)"),
+        (lambda f: f(LOGITS, PAIR, WEIGHTS * 2), "weights must lie in [0, 1]"),
+        (lambda f: f(LOGITS, PAIR, WEIGHTS, label_smoothing=1.0), "label_smoothing"),
+    ),
+)
+def test_bad_arrays_are_named(call, words):
+  for loss in (
+      losses.mixup_cross_entropy,
+      losses.decoupled_cross_entropy,
+      losses.mixup_binary_cross_entropy,
+  ):
+    with pytest.raises(ValueError) as error:
+      call(loss)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "options,words",
+    (
+        ({"select": "most"}, "select must be both, less or more, got 'most'"),
+        ({"eta": -1.0}, "eta must be >= 0, got -1.0"),
+        ({"power": -1.0}, "power must be >= 0, got -1.0"),
+        ({"threshold": 0.0}, "threshold must be > 0, got 0.0"),
+    ),
+)
+def test_bad_options_are_named(options, words):
+  with pytest.raises(ValueError, match=words):
+    losses.decoupled_cross_entropy(LOGITS, PAIR, WEIGHTS, **options)
+
+
+class Variants(chex.TestCase):
+
+  @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
+  @parameterized.parameters(
+      losses.mixup_cross_entropy,
+      losses.decoupled_cross_entropy,
+      losses.mixup_binary_cross_entropy,
+  )
+  def test_every_transformation_gives_the_same_losses(self, loss):
+    logits, labels, weights = (jnp.asarray(a) for a in draw(4))
+    value = self.variant(loss)(logits, labels, weights)
+    chex.assert_shape(value, (6,))
+    chex.assert_trees_all_close(value, loss(logits, labels, weights), rtol=1e-5)
