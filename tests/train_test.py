@@ -1,0 +1,220 @@
+"""Whole runs: what they write, how they resume, and how they end."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dmjax import parallel
+from dmjax.train import checkpoint
+from dmjax.train import loop
+from dmjax.train import progress
+from tests import tiny_config
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that nothing interrupted."""
+  workdir = tmp_path_factory.mktemp("finished")
+  return workdir, loop.train(tiny_config.get_config(), workdir)
+
+
+def params_of(workdir):
+  """Every array of the newest checkpoint, in order."""
+  manager = checkpoint.open_manager(workdir, keep=2)
+  restored = manager.restore(manager.latest_step())
+  return [np.asarray(leaf) for leaf in jax.tree.leaves(restored.state)]
+
+
+def assert_same_state(workdir, other):
+  for a, b in zip(params_of(workdir), params_of(other), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_writes_what_it_promises(finished):
+  workdir, result = finished
+  assert result.finished and result.step == 24
+  for name in ("config.json", "curves.png", "mixed.png", "metrics.jsonl"):
+    assert (workdir / name).stat().st_size > 0
+  assert list((workdir / "tensorboard").glob("events*"))
+  rows = progress.read_metrics(workdir)
+  assert [r["step"] for r in rows if "test/top1" in r] == [12, 24]
+  assert [r["step"] for r in rows if "train/loss" in r][-1] == 24
+  assert set(result.metrics) == {
+      "top1", "top5", "nll", "ece", "mixed_top1", "mixed_top2"
+  }
+
+
+def test_the_last_few_checkpoints_and_the_best_are_kept(finished):
+  workdir, _ = finished
+  steps = sorted(int(p.name) for p in (workdir / "checkpoints").iterdir())
+  assert steps[-2:] == [20, 24] and len(steps) <= 3
+
+
+def test_a_finished_run_is_not_trained_again(finished):
+  workdir, result = finished
+  before = (workdir / "metrics.jsonl").read_text()
+  again = loop.train(tiny_config.get_config(), workdir)
+  assert again.finished and again.metrics == result.metrics
+  assert (workdir / "metrics.jsonl").read_text() == before
+
+
+def test_the_same_seed_gives_the_same_parameters(finished, tmp_path):
+  loop.train(tiny_config.get_config(), tmp_path)
+  assert_same_state(finished[0], tmp_path)
+
+
+def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
+    finished, tmp_path, monkeypatch
+):
+  original = progress.Reporter.step
+
+  def step(self, step, metrics, steps):
+    original(self, step, metrics, steps)
+    if step == 7:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(progress.Reporter, "step", step)
+  stopped = loop.train(tiny_config.get_config(), tmp_path)
+  assert not stopped.finished and stopped.step == 7
+  assert loop.train(tiny_config.get_config(), tmp_path).finished
+  assert_same_state(finished[0], tmp_path)
+  rows = [json.dumps(r) for r in progress.read_metrics(tmp_path)]
+  assert len(rows) == len(set(rows))
+
+
+def test_several_steps_in_one_call_give_the_same_parameters(finished, tmp_path):
+  config = tiny_config.get_config()
+  config.steps_per_call = 3
+  config.evaluate.every = config.checkpoint.every = "12 steps"
+  loop.train(config, tmp_path)
+  for a, b in zip(params_of(finished[0]), params_of(tmp_path), strict=True):
+    np.testing.assert_allclose(a, b, atol=2e-4)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    finished, tmp_path, caplog
+):
+  config = tiny_config.get_config()
+  loop.train(config, tmp_path)
+  for path in (tmp_path / "checkpoints" / "24" / "state").rglob("*"):
+    if path.is_file():
+      path.write_bytes(b"damaged")
+  assert loop.train(config, tmp_path).finished
+  assert "cannot be read" in caplog.text
+  assert (tmp_path / "damaged" / "24").exists()
+  assert_same_state(finished[0], tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_saves_nothing(tmp_path):
+  config = tiny_config.get_config()
+  config.optimizer.lr = 1e30
+  with pytest.raises(progress.Diverged, match=r"the loss is (nan|inf) at step"):
+    loop.train(config, tmp_path)
+  for step in (tmp_path / "checkpoints").glob("*"):
+    manager = checkpoint.open_manager(tmp_path, keep=2)
+    state = manager.restore(int(step.name)).state
+    chex.assert_tree_all_finite(state["params"])
+
+
+def test_streaming_trains_and_resumes_bit_for_bit(tmp_path, monkeypatch):
+  config = tiny_config.get_config()
+  config.data.pipeline = "streaming"
+  config.data.image_size = 12
+  config.total = "10 steps"
+  whole, parts = tmp_path / "whole", tmp_path / "parts"
+  assert loop.train(config, whole).finished
+  monkeypatch.setattr(loop, "_watch_sigterm", lambda: lambda step: step == 5)
+  assert loop.train(config, parts).step == 5
+  monkeypatch.undo()
+  assert loop.train(config, parts).finished
+  assert_same_state(whole, parts)
+
+
+def test_the_average_is_evaluated_when_there_is_one(finished):
+  workdir, result = finished
+  metrics = loop.evaluate(tiny_config.get_config(), workdir)
+  assert metrics == pytest.approx(result.metrics)
+
+
+def run(workdir, *, env=None, **options):
+  """The command line in a process of its own."""
+  command = [
+      sys.executable, "-m", "dmjax.main", "train",
+      "--config", str(ROOT / "tests" / "tiny_config.py"),
+      "--workdir", str(workdir),
+  ]
+  environment = os.environ | {
+      "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT),
+      "JAX_COMPILATION_CACHE_DIR": str(workdir.parent / "cache"),
+      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+  }
+  return subprocess.Popen(
+      command, cwd=ROOT, env=environment | (env or {}), text=True,
+      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+  )
+
+
+def test_killed_anywhere_a_run_ends_with_the_same_parameters(tmp_path):
+  """SIGKILL and SIGTERM at random moments; DMJAX_KILLS sets how many."""
+  kills, rng = int(os.environ.get("DMJAX_KILLS", 3)), random.Random(0)
+  whole, killed = tmp_path / "whole", tmp_path / "killed"
+  start = time.monotonic()
+  process = run(whole)
+  assert process.wait(300) == 0, process.stdout.read()
+  length = time.monotonic() - start
+  for attempt in range(kills):
+    process = run(killed)
+    time.sleep(rng.uniform(0.3, 1.0) * length)
+    process.send_signal(signal.SIGTERM if attempt % 4 == 2 else signal.SIGKILL)
+    assert process.wait(300) in (-signal.SIGKILL, -signal.SIGTERM, 75, 0)
+  process = run(killed)
+  assert process.wait(300) == 0, process.stdout.read()
+  assert_same_state(whole, killed)
+
+
+def test_two_processes_train_and_checkpoint(tmp_path):
+  port = 20000 + os.getpid() % 20000
+  processes = []
+  for index in range(2):
+    command = [
+        sys.executable, "-m", "dmjax.main", "train",
+        "--config", str(ROOT / "tests" / "tiny_config.py"),
+        "--workdir", str(tmp_path / "run"), "--distributed",
+        "--coordinator", f"localhost:{port}", "--num_processes", "2",
+        "--process_id", str(index),
+    ]
+    env = os.environ | {
+        "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "2",
+        "PYTHONPATH": str(ROOT),
+    }
+    processes.append(subprocess.Popen(
+        command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ))
+  outputs = [process.communicate(timeout=400)[0] for process in processes]
+  assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
+  assert "clean top-1" in outputs[0] and "clean top-1" not in outputs[1]
+  # Four devices in two processes do what four devices in one do.
+  one = tmp_path / "one"
+  loop.train(tiny_config.get_config(), one)
+  for a, b in zip(params_of(tmp_path / "run"), params_of(one), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_what_is_placed_once_is_on_every_device():
+  placed = parallel.replicate({"a": jnp.ones(3), "b": jnp.zeros((2, 2))})
+  assert all(x.is_fully_replicated for x in jax.tree.leaves(placed))
+  assert len(placed["a"].devices()) == jax.device_count()
