@@ -21,7 +21,7 @@ def manifold_mixup(
 ) -> _core.Mixed:
   """Mixup at a stage of the network drawn at random (arXiv 1806.05236).
 
-      h_s~ = lam h_s,i + (1 - lam) h_s,j  at one stage s,   lam ~ Beta(alpha, alpha)
+      h~ = lam h_i + (1 - lam) h_j at one stage,   lam ~ Beta(alpha, alpha)
 
   The draw of the stage, of partners and of lambda depends on the key alone. So
   the model calls the mixer at every stage, it mixes at one of them, and the
