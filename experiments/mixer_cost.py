@@ -264,7 +264,7 @@ def plot(rows: Sequence[Row], path: pathlib.Path) -> None:
         height,
         label=f"{batch} images of {pixels} px",
     )
-  axes.axvline(2, color="black", linewidth=0.8, linestyle="--")
+  axes.axvline(2, color="black", lw=0.8, ls="--", label="2 % of a step")
   axes.set(xscale="log", xlabel="time of the mixer, % of a training step")
   axes.set_yticks(np.arange(len(names)) + 0.4 - height / 2, names)
   axes.legend(loc="lower right")
