@@ -21,10 +21,16 @@ ALL = tuple(sorted(mixers.MIXERS))
 
 # Mixers that move or resize what they paste: their pixels lie in the range of
 # the two images, not between the two values at the same place.
-MOVES_PIXELS = frozenset()
+MOVES_PIXELS = frozenset({
+    "smmix",  # A window is pasted elsewhere than it was.
+})
 
 # Mixers whose weights are, on purpose, not the mean of their mask.
-OWN_WEIGHTS = frozenset()
+OWN_WEIGHTS = frozenset({
+    "mixpro",  # Attention weighs the labels.
+    "tokenmix",  # The scores of the pasted tokens weigh the labels.
+    "transmix",  # Half area, half attention.
+})
 
 
 def images(batch, size=16, seed=0, dtype=jnp.float32):

@@ -14,6 +14,11 @@ from dmjax.mixers._combinators import choose
 from dmjax.mixers._combinators import options_of
 from dmjax.mixers._combinators import sometimes
 from dmjax.mixers._core import Mixed
+from dmjax.mixers._hidden import manifold_mixup
+from dmjax.mixers._token_labels import mixpro
+from dmjax.mixers._token_labels import transmix
+from dmjax.mixers._token_masks import smmix
+from dmjax.mixers._token_masks import tokenmix
 
 # The mixers by the name a configuration gives them. Combinators are not in it:
 # they need mixers, not only options.
@@ -23,6 +28,11 @@ MIXERS = {
         identity,
         mixup,
         cutmix,
+        manifold_mixup,
+        mixpro,
+        smmix,
+        tokenmix,
+        transmix,
     )
 }
 
@@ -32,7 +42,12 @@ __all__ = (
     "choose",
     "cutmix",
     "identity",
+    "manifold_mixup",
+    "mixpro",
     "mixup",
     "options_of",
+    "smmix",
     "sometimes",
+    "tokenmix",
+    "transmix",
 )

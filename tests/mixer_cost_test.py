@@ -1,0 +1,58 @@
+"""The benchmark of mixers runs, and knows the guidance of all of them."""
+
+import csv
+import inspect
+
+import pytest
+
+from dmjax import mixers
+from experiments import mixer_cost
+
+
+def test_a_smoke_run_writes_table_text_and_plot(tmp_path):
+  mixer_cost.main(["--smoke", "--repeats", "2", "--out", str(tmp_path)])
+  with open(tmp_path / "results.csv") as file:
+    rows = list(csv.DictReader(file))
+  names = {row["mixer"] for row in rows}
+  assert names == {mixer_cost.STEP, *mixer_cost.SMOKE_MIXERS}
+  assert len(rows) == 2 * len(names)
+  step = {
+      row["pixels"]: float(row["median_ms"])
+      for row in rows if row["mixer"] == mixer_cost.STEP
+  }
+  for row in rows:
+    low, median, high = (
+        float(row[k])
+        for k in ("lower_quartile_ms", "median_ms", "upper_quartile_ms")
+    )
+    assert 0 < low <= median <= high
+    share = 100 * median / step[row["pixels"]]
+    assert float(row["percent_of_step"]) == pytest.approx(share, rel=0.01)
+  text = (tmp_path / "README.md").read_text()
+  assert "--smoke" in text and str(tmp_path) not in text
+  assert all(f"| {name} |" in text for name in names)
+  assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_guidance_covers_every_mixer():
+  setting = mixer_cost.settings_for(128, smoke=True)[0]
+  for name, mixer in mixers.MIXERS.items():
+    given = mixer_cost.guidance_for(name, setting)
+    required = {
+        option
+        for option, parameter in inspect.signature(mixer).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+        and parameter.default is parameter.empty
+    }
+    assert required <= set(given)
+
+
+def test_unknown_guidance_is_named(monkeypatch):
+  def needy(key, x, *, weather):
+    del key, weather
+    return x
+
+  monkeypatch.setitem(mixers.MIXERS, "needy", needy)
+  setting = mixer_cost.settings_for(128, smoke=True)[0]
+  with pytest.raises(ValueError, match="'weather' of needy"):
+    mixer_cost.guidance_for("needy", setting)
