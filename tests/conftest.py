@@ -1,8 +1,9 @@
 """Tests run on four CPU devices, with JAX's stricter checks switched on."""
 
 import os
+import tempfile
 
-# TensorBoard writers and plots must not look for a display.
+# Plots must not look for a display.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import hypothesis
@@ -11,6 +12,12 @@ import jax
 jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Many tests build the same programs anew; compile each of them once a session.
+_CACHE = tempfile.TemporaryDirectory()
+jax.config.update("jax_compilation_cache_dir", _CACHE.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
 hypothesis.settings.register_profile(
     "dmjax", derandomize=True, deadline=None, max_examples=20
 )
