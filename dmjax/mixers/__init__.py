@@ -7,6 +7,7 @@ of the mixed batch. Partners are drawn inside the batch they are given, so under
 alone.
 """
 
+from dmjax.mixers import saliency
 from dmjax.mixers._blends import identity
 from dmjax.mixers._blends import mixup
 from dmjax.mixers._boxes import cutmix
@@ -14,6 +15,14 @@ from dmjax.mixers._combinators import choose
 from dmjax.mixers._combinators import options_of
 from dmjax.mixers._combinators import sometimes
 from dmjax.mixers._core import Mixed
+from dmjax.mixers._guided import attentivemix
+from dmjax.mixers._guided import guidedmix
+from dmjax.mixers._guided import saliencymix
+from dmjax.mixers._masks import fmix
+from dmjax.mixers._masks import gridmix
+from dmjax.mixers._masks import smoothmix
+from dmjax.mixers._resize import resizemix
+from dmjax.mixers._resize import snapmix
 
 # The mixers by the name a configuration gives them. Combinators are not in it:
 # they need mixers, not only options.
@@ -23,16 +32,33 @@ MIXERS = {
         identity,
         mixup,
         cutmix,
+        fmix,
+        gridmix,
+        smoothmix,
+        resizemix,
+        saliencymix,
+        guidedmix,
+        attentivemix,
+        snapmix,
     )
 }
 
 __all__ = (
     "MIXERS",
     "Mixed",
+    "attentivemix",
     "choose",
     "cutmix",
+    "fmix",
+    "gridmix",
+    "guidedmix",
     "identity",
     "mixup",
     "options_of",
+    "resizemix",
+    "saliency",
+    "saliencymix",
+    "smoothmix",
+    "snapmix",
     "sometimes",
 )
