@@ -174,7 +174,7 @@ def check_images(x: jax.Array) -> None:
 
 
 def check_maps(name: str, maps: jax.Array, x: jax.Array) -> jax.Array:
-  """One map `[B, H, W]` per image as float32 constants, or raises ValueError."""
+  """Maps `[B, H, W]` as float32 constants; ValueError if they do not fit."""
   if maps.shape != x.shape[:3]:
     raise ValueError(
         f"{name} must be [B, H, W] = {x.shape[:3]}, one map per image, got"

@@ -26,8 +26,8 @@ def saliencymix(
       x~ = M x_i + (1 - M) x_j,   M = 0 in the box of CutMix around argmax S_j
 
   The box stays where it was in the partner. Each row has its own, the method
-  of the paper: the authors' code and OpenMixup take one map per batch, and the
-  8-bit detector they use is handed normalised floats, whose argmax is arbitrary.
+  of the paper: the authors' code and OpenMixup take one map per batch, and hand
+  normalised floats to an 8-bit detector, so that its argmax is arbitrary.
   `saliency.fine_grained` of images in [0, 1] is that detector used as meant.
 
   Args:

@@ -19,7 +19,7 @@ def fmix(
     per_batch: bool = False,
     decay: float = 3.0,
 ) -> _core.Mixed:
-  """Masks of arbitrary shape, cut out of low-frequency noise (arXiv 2002.12047).
+  """Masks of any shape, cut out of low-frequency noise (arXiv 2002.12047).
 
       G  = irfft2( Z / max(|f|, 1 / max(H, W))**decay ),   Z complex normal
       M  = 1 on the lam * H * W largest pixels of G,  0 on the rest
@@ -188,18 +188,23 @@ def _largest(values, count):
 
 
 def _grid_mask(key, lam, *, shape, holes, area, aspect):
-  """`bool[H, W]`, false in the holes."""
+  """`bool[H, W]`, false in the holes of a grid drawn at random."""
   keys = jax.random.split(key, 4)
   sides = _region(keys[0], keys[1], shape, area, aspect)
   start = jax.random.randint(keys[2], (2,), 0, jnp.asarray(shape) - sides + 1)
   cells = jax.random.randint(keys[3], (), holes[0], holes[1] + 1)
+  return ~_holes(shape, start, sides, cells, lam)
+
+
+def _holes(shape, start, sides, cells, lam):
+  """`bool[H, W]`, true in the holes of a region of `cells` cells a row."""
   cell = -(-sides[1] // cells)  # Rounded up.
-  hole = jnp.floor(cell * jnp.sqrt(1 - lam)).astype(jnp.int32)
-  hole = jnp.where(lam < 1, jnp.minimum(jnp.maximum(hole, 1), cell - 1), 0)
-  rows = (jnp.arange(shape[0]) - start[0]) % cell < hole
-  columns = (jnp.arange(shape[1]) - start[1]) % cell < hole
+  side = jnp.floor(cell * jnp.sqrt(1 - lam)).astype(jnp.int32)
+  side = jnp.where(lam < 1, jnp.minimum(jnp.maximum(side, 1), cell - 1), 0)
+  rows = (jnp.arange(shape[0]) - start[0]) % cell < side
+  columns = (jnp.arange(shape[1]) - start[1]) % cell < side
   region = _boxes.box(shape, start, start + sides)
-  return ~(region & rows[:, None] & columns[None, :])
+  return region & rows[:, None] & columns[None, :]
 
 
 def _region(area_key, aspect_key, shape, area, aspect):

@@ -21,13 +21,14 @@ def resizemix(
 
       x~ = M x_i + (1 - M) R x_j,   M = 0 in a box of sides tau (H, W)
 
-  where R resizes the whole image to that box and tau ~ Beta(alpha, alpha), drawn again uniformly over `scope` where it falls
-  outside. With alpha = 1, the default, that is the uniform tau of the paper;
-  another alpha is what OpenMixup calls `use_alpha`. The centre of the box is
-  uniform over the pixels, the box is clipped at the border and the partner is
-  resized (nearest pixel) to what is left of it, as in the reference, which
-  draws one box per batch; that is `per_batch=True`. The mask is that of the
-  box; the reference returns it with its axes exchanged.
+  where R resizes the whole image to that box and tau ~ Beta(alpha, alpha),
+  drawn again uniformly over `scope` where it falls outside. With alpha = 1, the
+  default, that is the uniform tau of the paper; another alpha is what OpenMixup
+  calls `use_alpha`. The centre of the box is uniform over the pixels, the box
+  is clipped at the border and the partner is resized (nearest pixel) to what is
+  left of it, as in the reference, which draws one box per batch; that is
+  `per_batch=True`. The mask is that of the box; the reference returns it with
+  its axes exchanged.
 
   Args:
     key: PRNG key.
@@ -74,7 +75,7 @@ def snapmix(
     partner: str | jax.typing.ArrayLike = "permutation",
     per_batch: bool = False,
 ) -> _core.Mixed:
-  """Mixes by meaning: weights are what is left of each object (arXiv 2012.04846).
+  """Weights are the part of each object that is seen (arXiv 2012.04846).
 
       x~  = x_i outside box_i,  resize(x_j in box_j) inside
       w_i = 1 - S_i(box_i),     w_j = S_j(box_j)
