@@ -140,9 +140,11 @@ def _loop_holes(start, sides, cells, lam):
 
 def test_grid_regions_have_the_published_size_and_shape():
   keys = jax.random.split(jax.random.key(0), 500)
-  region = lambda key: _masks._region(
-      key, jax.random.fold_in(key, 1), (100, 100), (0.5, 1.0), (0.5, 2.0)
-  )
+
+  def region(key):
+    keys = jax.random.split(key)
+    return _masks._region(*keys, (100, 100), (0.5, 1.0), (0.5, 2.0))
+
   height, width = np.asarray(jax.jit(jax.vmap(region))(keys)).T
   assert height.min() >= 49 and height.max() == 100
   inside = (height < 100) & (width < 100)

@@ -100,7 +100,10 @@ def _contrasts(grey):
 def test_input_gradient_is_the_root_mean_square_over_channels():
   x = jnp.asarray(photos(), jnp.float32) / 255
   slope = jnp.arange(3.0).reshape(1, 1, 1, 3)
-  loss = lambda images: jnp.sum(slope * images**2 / 2, axis=(1, 2, 3))
+
+  def loss(images):
+    return jnp.sum(slope * images**2 / 2, axis=(1, 2, 3))
+
   maps = saliency.input_gradient(loss, x)
   expected = np.sqrt(np.mean((slope * x) ** 2, axis=-1))
   np.testing.assert_allclose(maps, expected, rtol=1e-5)
