@@ -12,7 +12,7 @@ from dmjax import methods
 from dmjax import mixers
 from dmjax import models
 from dmjax import parallel
-from dmjax.methods import supervised
+from dmjax.methods.supervised import mixed_accuracy
 from dmjax.train import step as step_lib
 
 BATCH = 64
@@ -64,7 +64,7 @@ def on_devices(step, state, batch, count):
       step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
       out_axes=(None, None), devices=jax.devices()[:count],
   )
-  shared = {"key": jax.random.key(1)}
+  shared = {"seed": np.uint32(1)}
   return jax.device_get(mapped(state, jax.tree.map(rows, batch), shared))
 
 
@@ -84,7 +84,7 @@ def test_the_step_compiles_once_and_moves_nothing():
   traced = chex.assert_max_traces(step, n=1)
   mapped = parallel.pmap(traced, donate=True)
   state = parallel.replicate(state)
-  shared = {"key": parallel.replicate(jax.random.key(1))}
+  shared = {"seed": parallel.replicate(np.uint32(1))}
   batches = [parallel.shard(data(seed)) for seed in range(3)]
   with jax.transfer_guard("disallow"):
     for batch in batches:
@@ -95,19 +95,19 @@ def test_the_step_compiles_once_and_moves_nothing():
 
 def test_the_loss_falls():
   state, step = build(make_method())
-  mapped, shared = parallel.pmap(step), {"key": jax.random.key(1)}
+  mapped, shared = parallel.pmap(step), {"seed": np.uint32(1)}
   seen = []
-  for _ in range(12):
+  for _ in range(60):
     state, metrics = mapped(state, parallel.shard(data()), shared)
     seen.append(float(metrics["loss"][0][0]))
-  assert seen[-1] < 0.9 * seen[0]
+  assert np.mean(seen[-5:]) < 0.9 * seen[0]
 
 
 def test_steps_in_one_call_equal_single_calls():
   method = make_method()
   state, single = build(method)
   _, double = build(method, steps=2)
-  shared = {"key": jax.random.key(1)}
+  shared = {"seed": np.uint32(1)}
   first, second = data(0), data(1)
   both = jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second)
   together, metrics = parallel.pmap(double)(state, parallel.shard(both), shared)
@@ -135,7 +135,7 @@ def test_mixed_accuracy_weighs_the_hits():
   logits = jnp.eye(4)[:2]
   labels = jnp.array([[0, 1], [0, 1]])
   weights = jnp.array([[0.7, 0.3], [0.6, 0.4]])
-  total, count = supervised.mixed_accuracy(logits, labels, weights)
+  total, count = mixed_accuracy(logits, labels, weights)
   np.testing.assert_allclose(total / count, (0.7 + 0.4) / 2)
 
 

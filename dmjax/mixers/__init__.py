@@ -7,6 +7,7 @@ of the mixed batch. Partners are drawn inside the batch they are given, so under
 alone.
 """
 
+from dmjax.mixers import saliency
 from dmjax.mixers._blends import identity
 from dmjax.mixers._blends import mixup
 from dmjax.mixers._boxes import cutmix
@@ -14,7 +15,15 @@ from dmjax.mixers._combinators import choose
 from dmjax.mixers._combinators import options_of
 from dmjax.mixers._combinators import sometimes
 from dmjax.mixers._core import Mixed
+from dmjax.mixers._guided import attentivemix
+from dmjax.mixers._guided import guidedmix
+from dmjax.mixers._guided import saliencymix
 from dmjax.mixers._hidden import manifold_mixup
+from dmjax.mixers._masks import fmix
+from dmjax.mixers._masks import gridmix
+from dmjax.mixers._masks import smoothmix
+from dmjax.mixers._resize import resizemix
+from dmjax.mixers._resize import snapmix
 from dmjax.mixers._token_labels import mixpro
 from dmjax.mixers._token_labels import transmix
 from dmjax.mixers._token_masks import smmix
@@ -28,25 +37,42 @@ MIXERS = {
         identity,
         mixup,
         cutmix,
+        fmix,
+        gridmix,
+        resizemix,
+        smoothmix,
         manifold_mixup,
+        saliencymix,
+        guidedmix,
+        attentivemix,
+        snapmix,
+        transmix,
+        tokenmix,
         mixpro,
         smmix,
-        tokenmix,
-        transmix,
     )
 }
 
 __all__ = (
     "MIXERS",
     "Mixed",
+    "attentivemix",
     "choose",
     "cutmix",
+    "fmix",
+    "gridmix",
+    "guidedmix",
     "identity",
     "manifold_mixup",
     "mixpro",
     "mixup",
     "options_of",
+    "resizemix",
+    "saliency",
+    "saliencymix",
     "smmix",
+    "smoothmix",
+    "snapmix",
     "sometimes",
     "tokenmix",
     "transmix",

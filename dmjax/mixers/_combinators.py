@@ -105,7 +105,14 @@ def call(mixer: Mixer, key: jax.Array, x: jax.Array, options) -> _core.Mixed:
 
 
 def options_of(mixer: Mixer) -> set[str]:
-  """The names a mixer takes after `*`; for a combinator, those of its parts."""
+  """The names a mixer takes after `*`, for instance to see what guidance it has.
+
+  Args:
+    mixer: A mixer; for a combinator, the options of its parts count as well.
+
+  Returns:
+    The names.
+  """
   options = inspect.signature(mixer).parameters
   names = {k for k, v in options.items() if v.kind is v.KEYWORD_ONLY}
   parts = getattr(mixer, "keywords", {})

@@ -17,7 +17,8 @@ class Mixed(NamedTuple):
     sources: `int32[B, K]`, the rows of the batch in each mixed row; the first
       is the row itself. K = 2 for pairs.
     weights: `float32[B, K]`, the share of each source, in [0, 1], rows summing
-      to 1. `weights[:, 0]` is the lambda of the papers.
+      to 1. `weights[:, 0]` is the lambda of the papers. One exception: those of
+      `snapmix` say how much of each object is seen and sum to 0 ... 2.
     mask: `float32[B, H, W, 1]`, the share of source 0 in each pixel, or None
       for a blend that is the same everywhere.
   """
@@ -170,3 +171,13 @@ def check_images(x: jax.Array) -> None:
   """Raises ValueError unless `x` is a batch of images `[B, H, W, C]`."""
   if x.ndim != 4:
     raise ValueError(f"x must be images [B, H, W, C], got shape {x.shape}")
+
+
+def check_maps(name: str, maps: jax.Array, x: jax.Array) -> jax.Array:
+  """Maps `[B, H, W]` as float32 constants; ValueError if they do not fit."""
+  if maps.shape != x.shape[:3]:
+    raise ValueError(
+        f"{name} must be [B, H, W] = {x.shape[:3]}, one map per image, got"
+        f" shape {maps.shape}"
+    )
+  return jax.lax.stop_gradient(jnp.asarray(maps, jnp.float32))

@@ -133,19 +133,17 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   )
   evaluate = evaluation.make_evaluator(config, method, test)
 
-  root = jax.random.key(config.seed)
   example = {"image": jnp.zeros((1, *data.image_shape))}
   state = step_lib.create_state(
-      method, optimizer, jax.random.fold_in(root, 0), example
+      method, optimizer, jax.random.key(config.seed), example
   )
   state = parallel.replicate(state)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   state, restored = checkpoint.restore(manager, state) or (state, {})
   start = step = int(state.step)
   state = parallel.replicate(state)
-  shared = {
-      **data.shared, "key": parallel.replicate(jax.random.fold_in(root, 1))
-  }
+  seed = parallel.replicate(np.uint32(config.seed))
+  shared = data.shared | {"seed": seed}
   stream = data.batches(config.batch_size, config.seed, restored.get("position"))
   metrics = restored.get("metrics", {})
   if step == 0 and jax.process_index() == 0:

@@ -36,7 +36,7 @@ def make_train_step(
 ):
   """Builds `step(state, batch, shared) -> (state, metrics)` for one device.
 
-  All randomness comes from `shared["key"]`, folded with the step and the
+  All randomness comes from `shared["seed"]`, folded with the step and the
   device, so a checkpoint needs no keys: seed and step are enough.
 
   Args:
@@ -52,7 +52,7 @@ def make_train_step(
   """
 
   def one(state, batch, shared):
-    key = jax.random.fold_in(shared["key"], state.step)
+    key = jax.random.fold_in(jax.random.key(shared["seed"]), state.step)
     key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
     data_key, loss_key = jax.random.split(key)
     batch = prepare(data_key, batch, shared)
