@@ -37,11 +37,12 @@ def make_method(**options):
 
 
 def data(seed=0):
+  """Images whose brightness tells their class."""
   rng = np.random.default_rng(seed)
-  return {
-      "image": rng.uniform(size=(1, BATCH, 8, 8, 1)).astype(np.float32),
-      "label": rng.integers(10, size=(1, BATCH)).astype(np.int32),
-  }
+  label = rng.integers(10, size=(1, BATCH)).astype(np.int32)
+  noise = rng.uniform(size=(1, BATCH, 8, 8, 1))
+  image = 0.09 * label[..., None, None, None] + 0.1 * noise
+  return {"image": image.astype(np.float32), "label": label}
 
 
 def build(method, optimizer=None, **options):
@@ -100,7 +101,7 @@ def test_the_loss_falls():
   for _ in range(60):
     state, metrics = mapped(state, parallel.shard(data()), shared)
     seen.append(float(metrics["loss"][0][0]))
-  assert np.mean(seen[-5:]) < 0.9 * seen[0]
+  assert np.mean(seen[-5:]) < 0.8 * seen[0]
 
 
 def test_steps_in_one_call_equal_single_calls():
