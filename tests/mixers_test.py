@@ -21,7 +21,9 @@ ALL = tuple(sorted(mixers.MIXERS))
 
 # Mixers that move or resize what they paste: their pixels lie in the range of
 # the two images, not between the two values at the same place.
-MOVES_PIXELS = frozenset()
+MOVES_PIXELS = frozenset({
+    "alignmix",  # features are rearranged softly, to where they resemble
+})
 
 # Mixers whose weights are, on purpose, not the mean of their mask.
 OWN_WEIGHTS = frozenset()

@@ -7,13 +7,17 @@ of the mixed batch. Partners are drawn inside the batch they are given, so under
 alone.
 """
 
+from dmjax.mixers._align import alignmix
 from dmjax.mixers._blends import identity
 from dmjax.mixers._blends import mixup
 from dmjax.mixers._boxes import cutmix
 from dmjax.mixers._combinators import choose
 from dmjax.mixers._combinators import options_of
 from dmjax.mixers._combinators import sometimes
+from dmjax.mixers._comixup import comixup
 from dmjax.mixers._core import Mixed
+from dmjax.mixers._grids import grid_labels
+from dmjax.mixers._puzzle import puzzlemix
 
 # The mixers by the name a configuration gives them. Combinators are not in it:
 # they need mixers, not only options.
@@ -23,16 +27,23 @@ MIXERS = {
         identity,
         mixup,
         cutmix,
+        alignmix,
+        comixup,
+        puzzlemix,
     )
 }
 
 __all__ = (
     "MIXERS",
     "Mixed",
+    "alignmix",
     "choose",
+    "comixup",
     "cutmix",
+    "grid_labels",
     "identity",
     "mixup",
     "options_of",
+    "puzzlemix",
     "sometimes",
 )
