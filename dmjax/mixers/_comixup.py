@@ -131,7 +131,7 @@ def _show(x, parents):
 
 def _describe(mixed, parents, rows, place):
   """Weights and mask, with the sources in turn from the row itself on."""
-  batch, size = rows.shape
+  size = rows.shape[1]
   turn = (place[:, None] + np.arange(size, dtype=np.int32)[None, :]) % size
   shares = _shares(parents, size)
   area = _areas(mixed.shape[1:3], parents.shape[1])
@@ -231,8 +231,9 @@ def _assign(key, cost, affinity, *, weights, iterations):
   return jax.lax.fori_loop(0, _SWEEPS, sweep, (parents, extra))[0]
 
 
-def _solve_output(cost, affinity, weights, output, parents, extra, *, soft,
-                  iterations):
+def _solve_output(
+    cost, affinity, weights, output, parents, extra, *, soft, iterations
+):
   """The best parents `[n, n, 2]` of one output, given all the others."""
   size, height, width = cost.shape
   cells = height * width

@@ -107,8 +107,8 @@ def _pass_messages(unary, coupling, distance, messages):
       jnp.roll(belief - messages[_OPPOSITE[d]], shift, axis)
       for d, (axis, shift) in enumerate(_NEIGHBOURS)
   ])
-  cost = told[..., None] + coupling[..., None, None] * distance[None, None, None]
-  messages = jnp.min(cost, axis=-2)
+  change = coupling[..., None, None] * distance[None, None, None]
+  messages = jnp.min(told[..., None] + change, axis=-2)
   return messages - jnp.min(messages, axis=-1, keepdims=True)
 
 

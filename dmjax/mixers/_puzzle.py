@@ -1,4 +1,4 @@
-"""Puzzle Mix: saliency and colour seams decide which block shows which image."""
+"""Puzzle Mix: saliency and colour seams decide which image a block shows."""
 
 from collections.abc import Sequence
 import functools
@@ -35,10 +35,11 @@ def puzzlemix(
   """Keeps what is salient in both images (arXiv 2009.06962).
 
       x~ = M x_i + (1 - M) x_j,   M in {0, 1/2, 1} on a grid of n x n blocks
-      M = argmin sum_p [ m_p s_j(p) + (1 - m_p) s_i(p) ] - eta/n^2 log p(m | lam)
+      M = argmin sum_p [ m_p s_j(p) + (1 - m_p) s_i(p) ]
+               - eta/n^2 sum_p log P(m_p | lam)
                + beta/(16 n) sum_pq [ (m_p - m_q)^2 + gamma seam_pq(m_p, m_q) ]
 
-  with s an image's share of saliency in a block, p a binomial prior around
+  with s an image's share of saliency in a block, P a binomial prior around
   lambda, and seam the difference of colours along the border of two blocks:
   smooth masks, cut where the cut shows least. Weights are the mean of M. At
   lambda 0 or 1 nothing is mixed, however salient the other image.
@@ -164,8 +165,10 @@ def _plan(
   )
 
 
-def _energy(image, other, saliency, other_saliency, lam, *, blocks, levels,
-            cell, weights):
+def _energy(
+    image, other, saliency, other_saliency, lam, *, blocks, levels, cell,
+    weights,
+):
   """What `grid_labels` minimises, for one pair; label l is m = 1 - l/(L-1).
 
   Returns:

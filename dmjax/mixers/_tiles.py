@@ -88,8 +88,10 @@ def _distances(rows, columns):
   """Squared distances of tiles, each side of the image having length 1."""
 
   def along(side):
-    position = jnp.arange(side) / max(side - 1, 1)
-    return jnp.square(position[:, None] - position[None, :])
+    position = jnp.arange(side)
+    # Whole numbers first: equal distances must tie, whatever the rounding.
+    steps = jnp.square(position[:, None] - position[None, :])
+    return steps / max(side - 1, 1) ** 2
 
   down, right = along(rows), along(columns)
   distance = down[:, None, :, None] + right[None, :, None, :]
