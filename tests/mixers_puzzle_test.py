@@ -115,8 +115,8 @@ def test_each_image_shows_where_it_alone_is_salient():
   x = images(2)
   saliency = np.full((2, 16, 16), 0.01, np.float32)
   saliency[0, :, :8] = saliency[1, :, 8:] = 1
-  mixed = mixer(blocks=4)(
-      jax.random.key(0), x, saliency=saliency, lam=0.5, partner="flip"
+  mixed = mixer(blocks=4, partner="flip")(
+      jax.random.key(0), x, saliency=saliency, lam=0.5
   )
   expected = np.zeros((2, 16, 16, 1))
   expected[0, :, :8] = expected[1, :, 8:] = 1
