@@ -22,6 +22,7 @@ ALL = tuple(sorted(mixers.MIXERS))
 # Mixers that move or resize what they paste: their pixels lie in the range of
 # the two images, not between the two values at the same place.
 MOVES_PIXELS = frozenset({
+    "alignmix",  # Features are rearranged softly, to where they resemble.
     "resizemix",
     "smmix",  # A window is pasted elsewhere than it was.
     "snapmix",

@@ -8,13 +8,16 @@ alone.
 """
 
 from dmjax.mixers import saliency
+from dmjax.mixers._align import alignmix
 from dmjax.mixers._blends import identity
 from dmjax.mixers._blends import mixup
 from dmjax.mixers._boxes import cutmix
 from dmjax.mixers._combinators import choose
 from dmjax.mixers._combinators import options_of
 from dmjax.mixers._combinators import sometimes
+from dmjax.mixers._comixup import comixup
 from dmjax.mixers._core import Mixed
+from dmjax.mixers._grids import grid_labels
 from dmjax.mixers._guided import attentivemix
 from dmjax.mixers._guided import guidedmix
 from dmjax.mixers._guided import saliencymix
@@ -22,6 +25,7 @@ from dmjax.mixers._hidden import manifold_mixup
 from dmjax.mixers._masks import fmix
 from dmjax.mixers._masks import gridmix
 from dmjax.mixers._masks import smoothmix
+from dmjax.mixers._puzzle import puzzlemix
 from dmjax.mixers._resize import resizemix
 from dmjax.mixers._resize import snapmix
 from dmjax.mixers._token_labels import mixpro
@@ -35,17 +39,24 @@ MIXERS = {
     mixer.__name__: mixer
     for mixer in (
         identity,
+        # The input, unguided.
         mixup,
         cutmix,
         fmix,
         gridmix,
         resizemix,
         smoothmix,
+        # Hidden layers.
         manifold_mixup,
+        alignmix,
+        # Guided by maps of the images.
         saliencymix,
-        guidedmix,
         attentivemix,
         snapmix,
+        guidedmix,
+        puzzlemix,
+        comixup,
+        # Guided by the attention of a vision transformer.
         transmix,
         tokenmix,
         mixpro,
@@ -56,10 +67,13 @@ MIXERS = {
 __all__ = (
     "MIXERS",
     "Mixed",
+    "alignmix",
     "attentivemix",
     "choose",
+    "comixup",
     "cutmix",
     "fmix",
+    "grid_labels",
     "gridmix",
     "guidedmix",
     "identity",
@@ -67,6 +81,7 @@ __all__ = (
     "mixpro",
     "mixup",
     "options_of",
+    "puzzlemix",
     "resizemix",
     "saliency",
     "saliencymix",
