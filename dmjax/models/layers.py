@@ -51,7 +51,13 @@ def answer(
 
 
 def drop_rates(rate: float, depths: tuple[int, ...]) -> list[list[float]]:
-  """Per stage and block, rates that grow linearly from 0 to `rate`."""
+  """Per stage and block, rates that grow linearly from 0 to `rate`.
+
+  Raises:
+    ValueError: If the rate is not in [0, 1).
+  """
+  if not 0 <= rate < 1:
+    raise ValueError(f"drop_path={rate} must be in [0, 1)")
   last = max(sum(depths) - 1, 1)
   starts = [sum(depths[:stage]) for stage in range(len(depths))]
   return [

@@ -22,7 +22,12 @@ Rules = Sequence[tuple[str, str | Callable[[re.Match], str]]]
 
 def _stage(form: str, first: int = 0) -> Callable[[re.Match], str]:
   """Our stages count from 1, those of the form from `first`."""
-  return lambda found: form.format(int(found[1]) - 1 + first, *found.groups()[1:])
+
+  def renamed(found):
+    stage, *rest = found.groups()
+    return form.format(int(stage) - 1 + first, *rest)
+
+  return renamed
 
 
 _RESNET = (
