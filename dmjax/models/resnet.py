@@ -13,9 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-Hook = Callable[[int, jax.Array], jax.Array]
-
-_he_normal = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+from dmjax.models import layers
 
 
 class Block(nn.Module):
@@ -26,18 +24,19 @@ class Block(nn.Module):
   bottleneck: bool = False
   groups: int = 1
   group_width: int = 64
+  drop_path: float = 0.0
   conv: Callable[..., nn.Module] = nn.Conv
   norm: Callable[..., nn.Module] = nn.BatchNorm
 
   @nn.compact
-  def __call__(self, x):
+  def __call__(self, x, train):
     out = self.width * (4 if self.bottleneck else 1)
     strides = (self.stride, self.stride)
-    y = self._bottleneck(x, strides) if self.bottleneck else self._basic(x, strides)
+    y = (self._bottleneck if self.bottleneck else self._basic)(x, strides)
     if x.shape[-1] != out or self.stride != 1:
       x = self.conv(out, (1, 1), strides, name="downsample_conv")(x)
       x = self.norm(name="downsample_norm")(x)
-    return nn.relu(x + y)
+    return nn.relu(x + layers.drop_path(y, self.drop_path, train))
 
   def _basic(self, x, strides):
     y = self.conv(self.width, (3, 3), strides, padding=1, name="conv1")(x)
@@ -48,7 +47,8 @@ class Block(nn.Module):
 
   def _bottleneck(self, x, strides):
     inner = self.width * self.group_width // 64 * self.groups
-    y = nn.relu(self.norm(name="norm1")(self.conv(inner, (1, 1), name="conv1")(x)))
+    y = self.conv(inner, (1, 1), name="conv1")(x)
+    y = nn.relu(self.norm(name="norm1")(y))
     y = self.conv(
         inner, (3, 3), strides, padding=1, feature_group_count=self.groups,
         name="conv2",
@@ -70,6 +70,7 @@ class ResNet(nn.Module):
     group_width: Base width of ResNeXt; 64 for ResNet.
     stem: `cifar` or `imagenet`.
     stem_width: Width of the stem; that of the first stage by default.
+    drop_path: Rate of stochastic depth at the last block.
     dtype: Of the computation; parameters and statistics stay float32.
     axis_name: Axis over which batch statistics are averaged, if any.
   """
@@ -82,6 +83,7 @@ class ResNet(nn.Module):
   group_width: int = 64
   stem: str = "cifar"
   stem_width: int | None = None
+  drop_path: float = 0.0
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
@@ -91,7 +93,7 @@ class ResNet(nn.Module):
       x: jax.Array,
       *,
       train: bool,
-      hook: Hook | None = None,
+      hook: layers.Hook | None = None,
       features: str | None = None,
   ):
     """Images `[B, H, W, C]` to logits `float32[B, num_classes]`.
@@ -100,14 +102,14 @@ class ResNet(nn.Module):
       x: Normalised images.
       train: Use and update batch statistics.
       hook: `x = hook(stage, x)` after the input (stage 0) and every stage.
-      features: A stage, `stage1` to `stage4`, whose map is also returned.
+      features: A stage, as `stage4`, whose map is also returned.
 
     Returns:
       The logits, or with `features` the logits and the map `[B, h, w, D]`.
     """
-    hook = hook or (lambda stage, x: x)
+    hook = hook or layers.no_hook
     conv = functools.partial(
-        nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=_he_normal
+        nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=layers.he_normal
     )
     norm = functools.partial(
         nn.BatchNorm, use_running_average=not train, momentum=0.9,
@@ -115,21 +117,23 @@ class ResNet(nn.Module):
     )
     maps = {}
     x = self._stem(hook(0, x).astype(self.dtype), conv, norm)
-    for stage, (depth, width) in enumerate(zip(self.depths, self.widths), 1):
-      for index in range(depth):
+    rates = layers.drop_rates(self.drop_path, self.depths)
+    for stage, (width, drops) in enumerate(zip(self.widths, rates), 1):
+      for index, drop in enumerate(drops):
         x = Block(
             width, 2 if stage > 1 and index == 0 else 1, self.bottleneck,
-            self.groups, self.group_width, conv, norm,
+            self.groups, self.group_width, drop, conv, norm,
             name=f"stage{stage}_block{index}",
-        )(x)
+        )(x, train)
       maps[f"stage{stage}"] = x = hook(stage, x)
     x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
     logits = nn.Dense(
         self.num_classes, kernel_init=nn.initializers.normal(0.01), name="head"
     )(x)
-    return (logits, maps[features]) if features else logits
+    return layers.answer(logits, maps, features)
 
   def _stem(self, x, conv, norm):
+    layers.check_stem(self.stem)
     width = self.stem_width or self.widths[0]
     if self.stem == "cifar":
       x = conv(width, (3, 3), padding=1, name="stem_conv")(x)

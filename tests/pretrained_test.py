@@ -1,0 +1,367 @@
+"""Parameters of timm, and the values that timm computes with them."""
+
+import functools
+import os
+import pathlib
+import re
+import tempfile
+
+from absl.testing import parameterized
+import chex
+from flax import traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors import numpy as safetensors
+
+from dmjax import models
+from dmjax.models import pretrained
+
+SHARED = pathlib.Path(
+    os.environ.get("DMJAX_SHARED", pathlib.Path(__file__).parents[2] / "shared")
+)
+
+_BASIC = dict(depths=(1, 2, 1, 1), widths=(8, 16, 24, 32), stem_width=64)
+# Of every file: network, options that make it small, size of the images, and
+# which of our features is timm's last map.
+GOLDEN = {
+    "resnet_basic": ("resnet18", _BASIC, 64, "stage4"),
+    "resnet_bottleneck": ("resnet50", _BASIC, 64, "stage4"),
+    "resnext": (
+        "resnext50_32x4d",
+        dict(
+            depths=(1, 1, 1, 1), widths=(16, 32, 48, 64), groups=4,
+            group_width=16, stem_width=64,
+        ),
+        64,
+        "stage4",
+    ),
+    "mobilenetv2": ("mobilenetv2", {}, 64, "stage8"),
+    "vit": ("deit_tiny", dict(patch=8, width=24, depth=2), 32, "stage2"),
+    "swin": (
+        "swin_tiny",
+        dict(width=12, depths=(2, 2), heads=(2, 4), window=4),
+        64,
+        "stage2",
+    ),
+    "convnext": (
+        "convnext_tiny",
+        dict(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)),
+        64,
+        "stage4",
+    ),
+}
+
+
+def golden(family):
+  """Path of the parameters, and the arrays, of a golden network."""
+  path = SHARED / "golden" / f"backbone_{family}.safetensors"
+  if not path.exists():
+    pytest.skip(f"no golden values of {family}")
+  return path, np.load(path.with_suffix(".npz"))
+
+
+def normalised(x, params, epsilon):
+  """Layer norm over the last axis, in numpy."""
+  x = np.asarray(x, np.float64)
+  x = x - x.mean(-1, keepdims=True)
+  x = x / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon)
+  return x * np.asarray(params["scale"]) + np.asarray(params["bias"])
+
+
+def in_our_layout(family, features, ours, params):
+  """timm's last features, and ours after the norm that timm's include."""
+  if family == "vit":
+    side = ours.shape[1]
+    features = features[:, 1:].reshape(-1, side, side, features.shape[-1])
+    return features, normalised(ours, params["norm"], 1e-6)
+  if family == "swin":
+    return features, normalised(ours, params["norm"], 1e-5)
+  return features.transpose(0, 2, 3, 1), np.asarray(ours)
+
+
+def relative_error(ours, theirs):
+  return np.max(np.abs(ours - theirs)) / np.max(np.abs(theirs))
+
+
+class GoldenTest(parameterized.TestCase):
+
+  @parameterized.parameters(*GOLDEN)
+  def test_loaded_networks_compute_what_timm_computes(self, family):
+    path, arrays = golden(family)
+    name, options, size, last = GOLDEN[family]
+    model, variables = models.load_pretrained(
+        name, path, image_size=size, **options
+    )
+    x = jnp.asarray(arrays["x_nchw"].transpose(0, 2, 3, 1))
+    apply = functools.partial(model.apply, train=False, features=last)
+    logits, features = jax.jit(
+        apply, compiler_options={"xla_backend_optimization_level": 0}
+    )(variables, x)
+    self.assertEqual(model.num_classes, 7)
+    theirs, ours = in_our_layout(
+        family, arrays["features"], features, variables["params"]
+    )
+    error = {
+        "logits": relative_error(np.asarray(logits), arrays["logits"]),
+        "features": relative_error(ours, theirs),
+    }
+    self.assertLess(max(error.values()), 1e-4)
+
+
+def batch_norm(name, width):
+  leaves = ("weight", "bias", "running_mean", "running_var")
+  return {f"{name}.{leaf}": (width,) for leaf in leaves}
+
+
+def affine(name, *shape):
+  """A convolution, a dense layer or a norm, with a bias."""
+  return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def timm_resnet(block, depths, groups=1, base=64):
+  """Tensors of `timm.models.resnet`, as its constructor creates them."""
+  tensors = {"conv1.weight": (64, 3, 7, 7)} | batch_norm("bn1", 64)
+  expansion, inputs = {"basic": 1, "bottleneck": 4}[block], 64
+  for layer, depth in enumerate(depths):
+    planes = 64 << layer
+    inner, outputs = planes * base // 64 * groups, planes * expansion
+    for i in range(depth):
+      at = f"layer{layer + 1}.{i}"
+      if block == "basic":
+        convs = [(outputs, inputs, 3, 3), (outputs, outputs, 3, 3)]
+      else:
+        convs = [
+            (inner, inputs, 1, 1),
+            (inner, inner // groups, 3, 3),
+            (outputs, inner, 1, 1),
+        ]
+      for j, shape in enumerate(convs, 1):
+        tensors[f"{at}.conv{j}.weight"] = shape
+        tensors |= batch_norm(f"{at}.bn{j}", shape[0])
+      if i == 0 and (layer > 0 or inputs != outputs):
+        tensors[f"{at}.downsample.0.weight"] = (outputs, inputs, 1, 1)
+        tensors |= batch_norm(f"{at}.downsample.1", outputs)
+      inputs = outputs
+  return tensors | affine("fc", 1000, inputs)
+
+
+def timm_mobilenet():
+  """Tensors of `timm.models.efficientnet.mobilenetv2_100`."""
+  tensors = {"conv_stem.weight": (32, 3, 3, 3)} | batch_norm("bn1", 32)
+  widths, inputs = (16, 24, 32, 64, 96, 160, 320), 32
+  for stage, (width, depth) in enumerate(zip(widths, (1, 2, 3, 4, 3, 3, 1))):
+    for i in range(depth):
+      at, inner = f"blocks.{stage}.{i}", inputs * (6 if stage else 1)
+      convs = {"conv_dw": (inner, 1, 3, 3)}
+      if stage:
+        convs = {"conv_pw": (inner, inputs, 1, 1)} | convs
+      convs["conv_pwl" if stage else "conv_pw"] = (width, inner, 1, 1)
+      for j, (conv, shape) in enumerate(convs.items(), 1):
+        tensors[f"{at}.{conv}.weight"] = shape
+        tensors |= batch_norm(f"{at}.bn{j}", shape[0])
+      inputs = width
+  tensors["conv_head.weight"] = (1280, 320, 1, 1)
+  tensors |= batch_norm("bn2", 1280)
+  return tensors | affine("classifier", 1000, 1280)
+
+
+def timm_block(at, width):
+  """What the transformers share."""
+  return (
+      affine(f"{at}.norm1", width)
+      | affine(f"{at}.attn.qkv", 3 * width, width)
+      | affine(f"{at}.attn.proj", width, width)
+      | affine(f"{at}.norm2", width)
+      | affine(f"{at}.mlp.fc1", 4 * width, width)
+      | affine(f"{at}.mlp.fc2", width, 4 * width)
+  )
+
+
+def timm_deit(width):
+  """Tensors of `timm.models.deit`, without distillation."""
+  tensors = {"cls_token": (1, 1, width), "pos_embed": (1, 197, width)}
+  tensors |= affine("patch_embed.proj", width, 3, 16, 16)
+  for i in range(12):
+    tensors |= timm_block(f"blocks.{i}", width)
+  return tensors | affine("norm", width) | affine("head", 1000, width)
+
+
+def timm_swin(before_0_9=False):
+  """Tensors of `timm.models.swin_transformer`, Swin-T."""
+  tensors = affine("patch_embed.proj", 96, 3, 4, 4)
+  tensors |= affine("patch_embed.norm", 96)
+  for stage, depth in enumerate((2, 2, 6, 2)):
+    width = 96 << stage
+    for i in range(depth):
+      at = f"layers.{stage}.blocks.{i}"
+      table = f"{at}.attn.relative_position_bias_table"
+      tensors |= timm_block(at, width) | {table: (169, 3 << stage)}
+    if stage:
+      at = f"layers.{stage - 1 if before_0_9 else stage}.downsample"
+      tensors[f"{at}.reduction.weight"] = (width, 2 * width)
+      tensors |= affine(f"{at}.norm", 2 * width)
+  head = "head" if before_0_9 else "head.fc"
+  return tensors | affine("norm", 768) | affine(head, 1000, 768)
+
+
+def timm_convnext():
+  """Tensors of `timm.models.convnext`, ConvNeXt-T."""
+  tensors = affine("stem.0", 96, 3, 4, 4) | affine("stem.1", 96)
+  for stage, depth in enumerate((3, 3, 9, 3)):
+    width = 96 << stage
+    if stage:
+      at = f"stages.{stage}.downsample"
+      tensors |= affine(f"{at}.0", width // 2)
+      tensors |= affine(f"{at}.1", width, width // 2, 2, 2)
+    for i in range(depth):
+      at = f"stages.{stage}.blocks.{i}"
+      tensors |= {f"{at}.gamma": (width,)} | affine(f"{at}.norm", width)
+      tensors |= affine(f"{at}.conv_dw", width, 1, 7, 7)
+      tensors |= affine(f"{at}.mlp.fc1", 4 * width, width)
+      tensors |= affine(f"{at}.mlp.fc2", width, 4 * width)
+  return tensors | affine("head.norm", 768) | affine("head.fc", 1000, 768)
+
+
+PUBLISHED = {
+    "resnet18": timm_resnet("basic", (2, 2, 2, 2)),
+    "resnet34": timm_resnet("basic", (3, 4, 6, 3)),
+    "resnet50": timm_resnet("bottleneck", (3, 4, 6, 3)),
+    "resnet101": timm_resnet("bottleneck", (3, 4, 23, 3)),
+    "resnext50_32x4d": timm_resnet("bottleneck", (3, 4, 6, 3), 32, 4),
+    "resnext101_32x4d": timm_resnet("bottleneck", (3, 4, 23, 3), 32, 4),
+    "mobilenetv2": timm_mobilenet(),
+    "deit_tiny": timm_deit(192),
+    "deit_small": timm_deit(384),
+    "deit_base": timm_deit(768),
+    "swin_tiny": timm_swin(),
+    "convnext_tiny": timm_convnext(),
+}
+
+
+def shapes_of(name, num_classes=1000):
+  """A network of full size and the shapes of its variables."""
+  stem = {"stem": "imagenet"} if name.startswith(("resn", "convn")) else {}
+  model = models.create(name, num_classes=num_classes, **stem)
+  x = jnp.zeros((1, 224, 224, 3))
+  init = lambda key: model.init(key, x, train=False)
+  return model, jax.eval_shape(init, jax.random.key(0))
+
+
+def assert_converts(name, tensors):
+  model, variables = shapes_of(name)
+  state = {
+      key: jax.ShapeDtypeStruct(shape, jnp.float32)
+      for key, shape in tensors.items()
+  }
+  loaded = jax.eval_shape(
+      lambda state: pretrained.convert(model, state, variables), state
+  )
+  chex.assert_trees_all_equal_shapes_and_dtypes(loaded, variables)
+
+
+class PublishedTest(parameterized.TestCase):
+
+  @parameterized.parameters(*PUBLISHED)
+  def test_every_published_tensor_has_its_place(self, name):
+    assert_converts(name, PUBLISHED[name])
+
+  def test_older_swin_files_have_their_place(self):
+    assert_converts("swin_tiny", timm_swin(before_0_9=True))
+
+  def test_every_model_is_published_or_says_that_it_is_not(self):
+    for name in set(models.MODELS) - set(PUBLISHED) - {"resnet8"}:
+      with self.assertRaisesRegex(ValueError, "WideResNet has no published"):
+        pretrained.convert(models.create(name, num_classes=2), {}, {})
+
+
+SMALL = dict(depths=(1, 1), widths=(4, 8))
+
+
+def small_state(num_classes=6):
+  """A state dict of a small ResNet, every tensor with values of its own."""
+  tensors = timm_resnet("basic", (1, 1)) | affine("fc", num_classes, 8)
+  rng = np.random.default_rng(0)
+  state = {}
+  for name, shape in tensors.items():
+    # 64 and 128 channels become 4 and 8.
+    shape = [{64: 4, 128: 8}.get(side, side) for side in shape]
+    state[name] = rng.normal(size=shape).astype(np.float32)
+  state["bn1.num_batches_tracked"] = np.int64(3)[None]
+  return state
+
+
+class LoadTest(parameterized.TestCase):
+
+  def _load(self, state, **options):
+    options = dict(image_size=32) | SMALL | options
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "net.safetensors")
+      safetensors.save_file(state, path)
+      return models.load_pretrained("resnet18", path, **options)
+
+  def test_values_arrive_with_their_axes_in_place(self):
+    state = small_state()
+    model, variables = self._load(state)
+    params, stats = variables["params"], variables["batch_stats"]
+    conv = state["layer2.0.downsample.0.weight"]
+    for o, i in ((0, 0), (7, 3), (2, 1)):
+      self.assertEqual(
+          params["stage2_block0"]["downsample_conv"]["kernel"][0, 0, i, o],
+          conv[o, i, 0, 0],
+      )
+    np.testing.assert_array_equal(
+        params["head"]["kernel"], state["fc.weight"].T
+    )
+    np.testing.assert_array_equal(
+        stats["stem_norm"]["var"], state["bn1.running_var"]
+    )
+    self.assertEqual((model.num_classes, model.stem), (6, "imagenet"))
+
+  def test_a_head_of_another_size_is_new_and_nothing_else_is(self):
+    state = small_state()
+    _, old = self._load(state)
+    _, new = self._load(state, num_classes=3)
+    _, other = self._load(state, num_classes=3, key=jax.random.key(1))
+    self.assertEqual(new["params"]["head"]["kernel"].shape, (8, 3))
+    kernels = [v["params"].pop("head")["kernel"] for v in (new, other)]
+    old["params"].pop("head")
+    self.assertGreater(jnp.std(kernels[0]), 0)
+    self.assertGreater(jnp.max(jnp.abs(kernels[0] - kernels[1])), 0)
+    chex.assert_trees_all_equal(old, new)
+
+  def test_every_tensor_that_does_not_fit_is_listed(self):
+    state = small_state()
+    del state["layer1.0.conv2.weight"], state["bn1.running_mean"]
+    state["layer3.0.conv1.weight"] = np.zeros((1,), np.float32)
+    state["conv1.weight"] = np.zeros((4, 3, 3, 3), np.float32)
+    with pytest.raises(ValueError) as caught:
+      self._load(state)
+    self.assertRegex(
+        str(caught.value),
+        r"missing: bn1.running_mean, layer1.0.conv2.weight;"
+        r" unexpected: layer3.0.conv1.weight; wrong shape.*:"
+        + re.escape(" conv1.weight (3, 3, 3, 4), the network has (7, 7, 3, 4)"),
+    )
+
+  def test_the_caller_may_choose_the_stem(self):
+    state = small_state()
+    state["conv1.weight"] = np.zeros((4, 3, 3, 3), np.float32)
+    model, _ = self._load(state, stem="cifar")
+    self.assertEqual(model.stem, "cifar")
+
+  def test_half_precision_files_become_float32(self):
+    state = {k: v.astype(np.float16) for k, v in small_state().items()}
+    _, variables = self._load(state)
+    for leaf in traverse_util.flatten_dict(variables).values():
+      self.assertEqual(leaf.dtype, jnp.float32)
+
+  def test_a_file_without_a_head_is_not_guessed_at(self):
+    state = {k: v for k, v in small_state().items() if k[:2] != "fc"}
+    with self.assertRaisesRegex(ValueError, "num_classes=None.*'fc.bias'"):
+      self._load(state)
+
+  def test_pickles_are_refused(self):
+    with self.assertRaisesRegex(ValueError, "path='net.pth' must end"):
+      models.load_pretrained("resnet18", "net.pth")
