@@ -126,9 +126,10 @@ def _load_config(path, overrides):
 
 def _parse_config(arguments):
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file("config", flag_values=values)
+  argv = ["dmjax", *arguments]
+  config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
   try:
-    values(["dmjax", *arguments])
+    values(argv)
   except (flags.Error, TypeError) as error:
     raise ValueError(str(error).removeprefix("flag ")) from None
   return values["config"].value
