@@ -84,7 +84,9 @@ def _parser():
   preview = add("preview", _preview,
                 "Draw mixed images with the weights of their sources.",
                 _OVERRIDES)
-  _add_config(preview)
+  _add_config(preview, required=False)
+  preview.add_argument("--all", action="store_true",
+                       help="draw every mixer on the same pairs of photographs")
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
   prepare = add(
@@ -99,9 +101,9 @@ def _parser():
   return parser
 
 
-def _add_config(parser):
+def _add_config(parser, required=True):
   parser.add_argument(
-      "--config", required=True, metavar="FILE[:ARG]",
+      "--config", required=required, metavar="FILE[:ARG]",
       help="a configuration file, such as configs/cifar100/resnet18_cutmix_dm.py",
   )
 
@@ -193,11 +195,18 @@ def _preview(args, rest):
   from dmjax.data import pipelines
   from dmjax.train import preview
 
-  config = _load_config(args.config, rest)
-  config_lib.validate(config)
-  data = pipelines.open_pipeline(config.data, "train")
+  if args.all == bool(args.config):
+    raise ValueError("preview needs either --config FILE or --all")
   args.out.parent.mkdir(parents=True, exist_ok=True)
-  preview.save(config, data, args.out)
+  if args.all:
+    _no_more(rest)
+    preview.save_all(args.out)
+  else:
+    config = _load_config(args.config, rest)
+    config_lib.validate(config)
+    preview.save(
+        config, pipelines.open_pipeline(config.data, "train"), args.out
+    )
   print(args.out)
   return 0
 
