@@ -150,12 +150,11 @@ def test_the_average_is_evaluated_when_there_is_one(finished):
   assert metrics == pytest.approx(result.metrics)
 
 
-def run(workdir, *, env=None, **options):
+def run(workdir, config=ROOT / "tests" / "tiny_config.py", overrides=()):
   """The command line in a process of its own."""
   command = [
-      sys.executable, "-m", "dmjax.main", "train",
-      "--config", str(ROOT / "tests" / "tiny_config.py"),
-      "--workdir", str(workdir),
+      sys.executable, "-m", "dmjax.main", "train", "--config", str(config),
+      "--workdir", str(workdir), *overrides,
   ]
   environment = os.environ | {
       "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT),
@@ -163,8 +162,8 @@ def run(workdir, *, env=None, **options):
       "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
   }
   return subprocess.Popen(
-      command, cwd=ROOT, env=environment | (env or {}), text=True,
-      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options,
+      command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
   )
 
 
@@ -219,3 +218,35 @@ def test_what_is_placed_once_is_on_every_device():
   placed = parallel.replicate({"a": jnp.ones(3), "b": jnp.zeros((2, 2))})
   assert all(x.is_fully_replicated for x in jax.tree.leaves(placed))
   assert len(placed["a"].devices()) == jax.device_count()
+
+
+CIFAR = pathlib.Path(
+    os.environ.get("DMJAX_SHARED", ROOT.parent / "shared")
+) / "tfds"
+
+
+@pytest.mark.skipif(not CIFAR.exists(), reason="CIFAR-100 is not on this machine")
+def test_a_tenth_of_cifar100_is_learned_and_resumed(tmp_path):
+  overrides = [
+      f"--config.data.dir={CIFAR}", "--config.data.train=train[:10%]",
+      "--config.data.test=test[:10%]", "--config.model.name=resnet8",
+      "--config.total=300 steps", "--config.checkpoint.every=100 steps",
+      "--config.evaluate.every=100 %", "--config.log.every=20 steps",
+      # With eta 0 the loss is the cross-entropy, which log(100) bounds.
+      "--config.mix.name=mixup", "--config.loss.eta=0.0",
+  ]
+  config = ROOT / "configs" / "cifar100" / "resnet18_cutmix_dm.py"
+  process = run(tmp_path / "run", config, overrides)
+  rows = tmp_path / "run" / "checkpoints" / "100"
+  deadline = time.monotonic() + 300
+  while not rows.exists() and time.monotonic() < deadline:
+    time.sleep(0.2)
+  process.send_signal(signal.SIGTERM)
+  assert process.wait(100) == 75, process.stdout.read()
+  process = run(tmp_path / "run", config, overrides)
+  assert process.wait(300) == 0, process.stdout.read()
+  losses = {
+      row["step"]: row["train/loss"]
+      for row in progress.read_metrics(tmp_path / "run") if "train/loss" in row
+  }
+  assert losses[300] < 0.97 * np.log(100) < losses[20]
