@@ -20,6 +20,11 @@ LOSSES = {
     )
 }
 
+MASK_LOSSES = {
+    loss.__name__: loss
+    for loss in (losses.mask_l1, losses.mask_l2, losses.mask_sparsity)
+}
+
 
 def default() -> ml_collections.ConfigDict:
   """The defaults; configuration files change what they need.
@@ -54,6 +59,9 @@ def default() -> ml_collections.ConfigDict:
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
       },
+      # `name` and options of a method of `dmjax.methods`. That of `automix` has
+      # sections of its own: see configs/automix.py.
+      "method": {"name": "supervised"},
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
       # `name` and options of a loss of `dmjax.losses`.
@@ -116,6 +124,11 @@ def make_mixer(spec: Mapping[str, Any]):
 def make_loss(spec: Mapping[str, Any]):
   """The loss of a `loss` section: `loss(logits, labels, weights) -> [B]`."""
   return names.configure("loss", LOSSES, spec)
+
+
+def make_mask_loss(spec: Mapping[str, Any]):
+  """The loss of a `mask_loss` section: `loss(mask, lam) -> [B]`."""
+  return names.configure("mask loss", MASK_LOSSES, spec)
 
 
 def validate(config: ml_collections.ConfigDict) -> None:

@@ -16,6 +16,7 @@ from dmjax import clock
 from dmjax import config as config_lib
 from dmjax import methods
 from dmjax import models
+from dmjax import names
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
@@ -78,17 +79,58 @@ def durations(config: Any, size: int) -> Durations:
   )
 
 
-def make_method(config: Any, num_classes: int) -> methods.Method:
-  """The model, mixer and loss of a configuration, as a method."""
+def make_method(
+    config: Any, num_classes: int, total_steps: int = 1
+) -> methods.Method:
+  """The method of a configuration, with its model, mixer and loss.
+
+  Args:
+    config: The configuration.
+    num_classes: Of the data.
+    total_steps: Length of training; evaluation has no need of it.
+
+  Returns:
+    The method.
+  """
+  table = {"supervised": _supervised, "automix": _automix}
+  make = names.lookup("method", config.method.name, table)
+  return make(config, num_classes, total_steps)
+
+
+def _supervised(config, num_classes, total_steps):
+  del total_steps
+  return methods.supervised(
+      _model(config, num_classes), config_lib.make_mixer(config.mix),
+      config_lib.make_loss(config.loss), ema_decay=config.ema_decay,
+  )
+
+
+def _automix(config, num_classes, total_steps):
+  if config.ema_decay:
+    raise ValueError(
+        "ema_decay must be 0 for method 'automix', whose teacher is an average"
+        f" of its own, got {config.ema_decay}"
+    )
+  spec = {k: v for k, v in config.method.items() if k != "groups"}
+  block = dict(spec.pop("mix_block"))
+  block = models.create_mix_block(
+      block.pop("name"), axis_name=parallel.AXIS, **block
+  )
+  spec["mask_loss"] = config_lib.make_mask_loss(spec["mask_loss"])
+  build = names.configure("method", {"automix": methods.automix}, spec)
+  return build(
+      _model(config, 2 * num_classes), block, config_lib.make_mixer(config.mix),
+      config_lib.make_loss(config.loss), total_steps=total_steps,
+  )
+
+
+def _model(config, num_classes):
   options = dict(config.model)
   options["dtype"] = jnp.dtype(options["dtype"])
-  model = models.create(
+  return models.create(
       options.pop("name"), num_classes=num_classes, axis_name=parallel.AXIS,
       **options,
   )
-  mixer = config_lib.make_mixer(config.mix)
-  loss = config_lib.make_loss(config.loss)
-  return methods.supervised(model, mixer, loss, ema_decay=config.ema_decay)
 
 
 def train(config: Any, workdir: pathlib.Path) -> Result:
@@ -112,12 +154,11 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   test = pipelines.open_pipeline(config.data, "test")
   check_data(config, data, test)
   times = durations(config, data.size)
-  schedule = optimizer_lib.make_schedule(
-      config.schedule, lr=config.optimizer.lr, warmup_steps=times.warmup,
-      total_steps=times.total, steps_per_epoch=times.epoch,
+  optimizer, schedule = optimizer_lib.of_run(
+      config, warmup_steps=times.warmup, total_steps=times.total,
+      steps_per_epoch=times.epoch,
   )
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
-  method = make_method(config, data.num_classes)
+  method = make_method(config, data.num_classes, times.total)
   per_call = steps_per_call(config.steps_per_call, times)
 
   def prepare(key, batch, shared):
@@ -202,11 +243,9 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
   method = make_method(config, test.num_classes)
   example = {"image": jnp.zeros((1, *test.image_shape))}
   # Evaluation needs no optimizer, but the checkpoint to be restored has one.
-  schedule = optimizer_lib.make_schedule(
-      config.schedule, lr=config.optimizer.lr, warmup_steps=0, total_steps=1,
-      steps_per_epoch=1,
+  optimizer, _ = optimizer_lib.of_run(
+      config, warmup_steps=0, total_steps=1, steps_per_epoch=1
   )
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
   state = step_lib.create_state(method, optimizer, jax.random.key(0), example)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   restored = checkpoint.restore(manager, parallel.replicate(state))
