@@ -10,6 +10,7 @@ import ml_collections
 from dmjax import losses
 from dmjax import mixers
 from dmjax import names
+from dmjax.methods import guidance
 
 LOSSES = {
     loss.__name__: loss
@@ -64,6 +65,9 @@ def default() -> ml_collections.ConfigDict:
       "method": {"name": "supervised"},
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
+      # What guides a mixer that asks for saliency: `input_gradient` (one extra
+      # pass), or `spectral_residual` or `fine_grained`, which need no network.
+      "saliency": "input_gradient",
       # `name` and options of a loss of `dmjax.losses`.
       "loss": {"name": "decoupled_cross_entropy", "eta": 0.1},
       # Options beside these go to the optimizer of optax.
@@ -154,6 +158,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
     )
   if config.optimizer.lr <= 0:
     raise ValueError(f"optimizer.lr must be > 0, got {config.optimizer.lr}")
+  if guidance.asked(make_mixer(config.evaluate.mix)).before:
+    raise ValueError(
+        "evaluate.mix must be a mixer without guidance, got"
+        f" {config.evaluate.mix.name!r}"
+    )
   # A trace of mixer and loss on a small batch meets every check they make.
   for mix in (config.mix, config.evaluate.mix):
     _dry_run(make_mixer(mix), make_loss(config.loss))
@@ -161,7 +170,7 @@ def validate(config: ml_collections.ConfigDict) -> None:
 
 def _dry_run(mixer, loss):
   def run(key, images):
-    mixed = mixer(key, images)
+    mixed = mixer(key, images, **guidance.training_free(mixer, images))
     labels = jax.numpy.zeros_like(mixed.sources)
     return loss(jax.numpy.zeros((4, 2)), labels, mixed.weights)
 

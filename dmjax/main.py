@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-import json
 import logging
 import pathlib
 import sys
@@ -32,6 +31,9 @@ Trains a network and writes to the working directory:
 The same command again resumes where the last checkpoint was written. SIGTERM
 saves a checkpoint and ends with exit code 75; a loss that is NaN or Inf ends
 with 3; bad input with 2.
+
+Mixers that are guided by input gradients, class activation maps, teacher
+features or attention cost one extra pass a step; the progress line says which.
 
 On several hosts run the same command on each with --distributed, which finds
 the others by itself on TPU pods and under Slurm; elsewhere also give
@@ -81,7 +83,12 @@ def _parser():
   preview = add("preview", _preview,
                 "Draw mixed images with the weights of their sources.",
                 _OVERRIDES)
-  _add_config(preview)
+  source = preview.add_mutually_exclusive_group(required=True)
+  _add_config(source, required=False)
+  source.add_argument(
+      "--workdir", type=pathlib.Path,
+      help="a run of method automix: draw the masks of its Mix Block instead",
+  )
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
   prepare = add(
@@ -96,9 +103,9 @@ def _parser():
   return parser
 
 
-def _add_config(parser):
+def _add_config(parser, required=True):
   parser.add_argument(
-      "--config", required=True, metavar="FILE[:ARG]",
+      "--config", required=required, metavar="FILE[:ARG]",
       help="a configuration file, such as configs/cifar100/resnet18_cutmix_dm.py",
   )
 
@@ -171,20 +178,38 @@ def _train(args, rest):
 
 def _evaluate(args, rest):
   # pylint: disable=g-import-not-at-top
-  import ml_collections
-
   from dmjax.train import loop
 
   _no_more(rest)
-  path = args.workdir / "config.json"
-  if not path.is_file():
-    raise ValueError(f"--workdir: {str(args.workdir)!r} holds no run of dmjax")
-  config = ml_collections.ConfigDict(json.loads(path.read_text()))
+  config = loop.read_config(args.workdir)
   _print_table(loop.evaluate(config, args.workdir), 0.0)
   return 0
 
 
+def _preview_masks(args, rest):
+  # pylint: disable=g-import-not-at-top
+  from dmjax.data import pipelines
+  from dmjax.train import learned
+  from dmjax.train import loop
+
+  _no_more(rest)
+  config = loop.read_config(args.workdir)
+  data = pipelines.open_pipeline(config.data, "test")
+  method, state = loop.restore(config, args.workdir, data)
+  if method.learned is None:
+    raise ValueError(
+        f"--workdir: {str(args.workdir)!r} is a run of method"
+        f" {config.method.name!r}, which does not learn to mix"
+    )
+  args.out.parent.mkdir(parents=True, exist_ok=True)
+  learned.save(config, data, method.learned(state), args.out)
+  print(args.out)
+  return 0
+
+
 def _preview(args, rest):
+  if args.workdir:
+    return _preview_masks(args, rest)
   # pylint: disable=g-import-not-at-top
   from dmjax import config as config_lib
   from dmjax.data import pipelines

@@ -114,7 +114,10 @@ def automix(
   def init(key, batch):
     return _init(parts, key, batch["image"][:1])
 
-  return base.Method(init, loss_fn, after_update, predict)
+  def learned(state):
+    return _learned(parts, state)
+
+  return base.Method(init, loss_fn, after_update, predict, learned)
 
 
 def teacher_rate(
@@ -169,6 +172,23 @@ def _init(parts, key, image):
       },
       extra={"teacher": teacher["params"]},
   )
+
+
+def _learned(parts, state):
+  teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
+  variables = {
+      "params": state.params["mix_block"], **state.model_state["mix_block"]
+  }
+
+  def features(images):
+    return parts.model.apply(
+        teacher, images, train=False, features=parts.stage
+    )[1]
+
+  def block(features, partner, lam, shape):
+    return parts.block.apply(variables, features, partner, lam, shape)[..., 0]
+
+  return base.Learned(features, block)
 
 
 def _is_skipped(step, probability):

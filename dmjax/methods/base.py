@@ -31,6 +31,18 @@ class TrainState(flax.struct.PyTreeNode):
   extra: Any = None
 
 
+class Learned(NamedTuple):
+  """A network that has learned to mix, as `mixers.automix` takes it.
+
+  Attributes:
+    features: `images -> [B, h, w, D]`, of images normalised as in training.
+    block: `(features, partner, lam, (H, W)) -> mask [B, H, W]`.
+  """
+
+  features: Callable[[jax.Array], jax.Array]
+  block: Callable[..., jax.Array]
+
+
 class Method(NamedTuple):
   """A training method.
 
@@ -41,12 +53,14 @@ class Method(NamedTuple):
       model state over devices and adds up the metrics, `(sum, count)` pairs.
     after_update: `state -> state`, after the optimizer: averages, queues.
     predict: `(state, images) -> logits`, what evaluation uses.
+    learned: `state -> Learned`, of methods that learn to mix.
   """
 
   init: Callable[[jax.Array, Batch], TrainState]
   loss: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]]
   after_update: Callable[[TrainState], TrainState]
   predict: Callable[[TrainState, jax.Array], jax.Array]
+  learned: Callable[[TrainState], Learned] | None = None
 
 
 def update_ema(state: TrainState, decay: float) -> TrainState:

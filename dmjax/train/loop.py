@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
 from dmjax import clock
@@ -20,8 +21,10 @@ from dmjax import names
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
+from dmjax.methods import guidance
 from dmjax.train import checkpoint
 from dmjax.train import evaluation
+from dmjax.train import learned
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import preview
 from dmjax.train import progress
@@ -102,6 +105,7 @@ def _supervised(config, num_classes, total_steps):
   return methods.supervised(
       _model(config, num_classes), config_lib.make_mixer(config.mix),
       config_lib.make_loss(config.loss), ema_decay=config.ema_decay,
+      saliency=config.saliency, mean=config.data.mean, std=config.data.std,
   )
 
 
@@ -111,6 +115,12 @@ def _automix(config, num_classes, total_steps):
         "ema_decay must be 0 for method 'automix', whose teacher is an average"
         f" of its own, got {config.ema_decay}"
     )
+  mixer = config_lib.make_mixer(config.mix)
+  if guidance.asked(mixer) != (frozenset(), frozenset(), False):
+    raise ValueError(
+        "mix must be a mixer without guidance for method 'automix', such as"
+        f" 'mixup', got {config.mix.name!r}"
+    )
   spec = {k: v for k, v in config.method.items() if k != "groups"}
   block = dict(spec.pop("mix_block"))
   block = models.create_mix_block(
@@ -119,7 +129,7 @@ def _automix(config, num_classes, total_steps):
   spec["mask_loss"] = config_lib.make_mask_loss(spec["mask_loss"])
   build = names.configure("method", {"automix": methods.automix}, spec)
   return build(
-      _model(config, 2 * num_classes), block, config_lib.make_mixer(config.mix),
+      _model(config, 2 * num_classes), block, mixer,
       config_lib.make_loss(config.loss), total_steps=total_steps,
   )
 
@@ -191,7 +201,8 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     preview.save(config, data, workdir / "mixed.png")
   stopping = _watch_sigterm()
   reporter = progress.Reporter(
-      workdir, step=step, total=times.total, batch_size=config.batch_size
+      workdir, step=step, total=times.total, batch_size=config.batch_size,
+      note=guidance.cost(config_lib.make_mixer(config.mix), config.saliency),
   )
   # The order is the promise: evaluate and save what is, then take the next
   # batch. A run that is killed anywhere resumes with that very batch.
@@ -202,6 +213,8 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
       reporter.stop()
       metrics = evaluate(state)
       reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
+      if method.learned and jax.process_index() == 0:
+        learned.save(config, test, method.learned(state), workdir / "masks.png")
     if step > start and (stop or _due(step, times.checkpoint, per_call)):
       reporter.stop()  # Raises for a loss that is not finite, before saving.
       host_side = {"position": stream.position(), "metrics": metrics}
@@ -240,9 +253,30 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
     ValueError: Where the run has no checkpoint.
   """
   test = pipelines.open_pipeline(config.data, "test")
-  method = make_method(config, test.num_classes)
-  example = {"image": jnp.zeros((1, *test.image_shape))}
-  # Evaluation needs no optimizer, but the checkpoint to be restored has one.
+  method, state = restore(config, workdir, test)
+  evaluator = evaluation.make_evaluator(config, method, test)
+  return evaluator(parallel.replicate(state))
+
+
+def restore(
+    config: Any, workdir: pathlib.Path, data: pipelines.Pipeline
+) -> tuple[methods.Method, methods.TrainState]:
+  """The method of a run and the state of its newest checkpoint.
+
+  Args:
+    config: The configuration of the run.
+    workdir: Of the run.
+    data: Either of its splits.
+
+  Returns:
+    Method and state.
+
+  Raises:
+    ValueError: Where the run has no checkpoint.
+  """
+  method = make_method(config, data.num_classes)
+  example = {"image": jnp.zeros((1, *data.image_shape))}
+  # Using a state needs no optimizer, but the checkpoint to be restored has one.
   optimizer, _ = optimizer_lib.of_run(
       config, warmup_steps=0, total_steps=1, steps_per_epoch=1
   )
@@ -251,8 +285,25 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
   restored = checkpoint.restore(manager, parallel.replicate(state))
   if restored is None:
     raise ValueError(f"workdir {str(workdir)!r} has no checkpoint yet")
-  evaluator = evaluation.make_evaluator(config, method, test)
-  return evaluator(parallel.replicate(restored[0]))
+  return method, restored[0]
+
+
+def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+  """The configuration of the run in a working directory.
+
+  Args:
+    workdir: Of the run.
+
+  Returns:
+    The configuration.
+
+  Raises:
+    ValueError: Where there is no run.
+  """
+  path = workdir / "config.json"
+  if not path.is_file():
+    raise ValueError(f"--workdir: {str(workdir)!r} holds no run of dmjax")
+  return ml_collections.ConfigDict(json.loads(path.read_text()))
 
 
 def _due(step, every, per_call):

@@ -4,10 +4,12 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from dmjax import config as config_lib
 from dmjax.data import pipelines
+from dmjax.methods import guidance
 from dmjax.train import plots
 
 
@@ -23,5 +25,7 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
   images, labels = batch["image"], batch["label"]
   mixer = config_lib.make_mixer(config.mix)
-  mixed = mixer(jax.random.key(config.seed), images.astype(np.float32) / 255)
+  floats = jnp.asarray(images, jnp.float32) / 255
+  guides = guidance.training_free(mixer, floats)
+  mixed = mixer(jax.random.key(config.seed), floats, **guides)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
