@@ -188,21 +188,13 @@ def _evaluate(args, rest):
 
 def _preview_masks(args, rest):
   # pylint: disable=g-import-not-at-top
-  from dmjax.data import pipelines
   from dmjax.train import learned
-  from dmjax.train import loop
+  from dmjax.train import preview
 
   _no_more(rest)
-  config = loop.read_config(args.workdir)
-  data = pipelines.open_pipeline(config.data, "test")
-  method, state = loop.restore(config, args.workdir, data)
-  if method.learned is None:
-    raise ValueError(
-        f"--workdir: {str(args.workdir)!r} is a run of method"
-        f" {config.method.name!r}, which does not learn to mix"
-    )
+  restored = learned.restore(args.workdir)
   args.out.parent.mkdir(parents=True, exist_ok=True)
-  learned.save(config, data, method.learned(state), args.out)
+  preview.save_masks(*restored, args.out)
   print(args.out)
   return 0
 

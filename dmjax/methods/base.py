@@ -7,6 +7,8 @@ import flax.struct
 import jax
 import optax
 
+from dmjax.methods.learned import Learned
+
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 
@@ -29,18 +31,6 @@ class TrainState(flax.struct.PyTreeNode):
   opt_state: Any = None
   ema: Any = None
   extra: Any = None
-
-
-class Learned(NamedTuple):
-  """A network that has learned to mix, as `mixers.automix` takes it.
-
-  Attributes:
-    features: `images -> [B, h, w, D]`, of images normalised as in training.
-    block: `(features, partner, lam, (H, W)) -> mask [B, H, W]`.
-  """
-
-  features: Callable[[jax.Array], jax.Array]
-  block: Callable[..., jax.Array]
 
 
 class Method(NamedTuple):

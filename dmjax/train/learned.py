@@ -1,67 +1,52 @@
-"""What a run has learned about mixing: its masks as a picture, and as a mixer."""
+"""What a run has learned about mixing, for use in any other."""
 
 from collections.abc import Callable
-import functools
 import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from dmjax import mixers
-from dmjax.data import augment
 from dmjax.data import pipelines
-from dmjax.methods import Learned
-from dmjax.train import plots
-
-LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+from dmjax.methods import learned as learned_lib
+from dmjax.train import loop
 
 
-def as_mixer(learned: Learned) -> Callable[..., mixers.Mixed]:
-  """A Mix Block as `mixer(key, x, *, alpha=2., ...) -> Mixed`.
-
-  Its options are those of `mixers.automix`; `x` is normalised as the images the
-  block has learned from. Each call costs a pass of its teacher, up to the stage
-  of the features.
+def load(workdir: pathlib.Path) -> Callable[..., mixers.Mixed]:
+  """The Mix Block of the newest checkpoint of a run, as a mixer.
 
   Args:
-    learned: The block with its features.
+    workdir: Of a run of method `automix`.
 
   Returns:
-    The mixer.
+    The mixer, see `methods.learned.as_mixer`.
+
+  Raises:
+    ValueError: For a workdir without such a run, or without a checkpoint.
   """
-
-  def mixer(key, x, **options):
-    return mixers.automix(
-        key, x, block=learned.block, features=learned.features(x), **options
-    )
-
-  return mixer
+  return learned_lib.as_mixer(restore(workdir)[2])
 
 
-def save(
-    config: Any, data: pipelines.Pipeline, learned: Learned, path: pathlib.Path
-) -> None:
-  """Draws inputs, masks and mixed images of a few pairs for several lambdas.
+def restore(
+    workdir: pathlib.Path,
+) -> tuple[Any, pipelines.Pipeline, learned_lib.Learned]:
+  """Configuration and test split of a run, and what it has learned.
 
   Args:
-    config: The configuration of the run, for its normalisation.
-    data: The split whose first rows are mixed.
-    learned: The Mix Block.
-    path: The picture.
+    workdir: Of a run of method `automix`.
+
+  Returns:
+    The three.
+
+  Raises:
+    ValueError: For a workdir without such a run, or without a checkpoint.
   """
-  rows = np.arange(min(6, data.size))
-  batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
-  images = jnp.asarray(batch["image"])
-  draw = jax.jit(functools.partial(_draw, config.data, as_mixer(learned)))
-  mixed = [jax.device_get(draw(images, lam)) for lam in LAMBDAS]
-  plots.masks(batch["image"], mixed, LAMBDAS, path)
-
-
-def _draw(data, mixer, images, lam):
-  """Mixes as the network is shown it, then undoes the normalisation."""
-  x = augment.normalize(images, data["mean"], data["std"])
-  mixed = mixer(jax.random.key(0), x, lam=lam, partner="roll")
-  std, mean = (jnp.asarray(data[k]).reshape(1, 1, 1, -1) for k in ("std", "mean"))
-  return mixed._replace(x=mixed.x * std + mean)
+  config = loop.read_config(workdir)
+  data = pipelines.open_pipeline(config.data, "test")
+  method, state = loop.restore(config, workdir, data)
+  if method.learned is None:
+    raise ValueError(
+        f"--workdir: {str(workdir)!r} is a run of method"
+        f" {config.method.name!r}, which does not learn to mix"
+    )
+  return config, data, method.learned(jax.device_get(state))

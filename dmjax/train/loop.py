@@ -24,7 +24,6 @@ from dmjax.data import pipelines
 from dmjax.methods import guidance
 from dmjax.train import checkpoint
 from dmjax.train import evaluation
-from dmjax.train import learned
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import preview
 from dmjax.train import progress
@@ -214,7 +213,8 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
       metrics = evaluate(state)
       reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
       if method.learned and jax.process_index() == 0:
-        learned.save(config, test, method.learned(state), workdir / "masks.png")
+        learned = method.learned(state)
+        preview.save_masks(config, test, learned, workdir / "masks.png")
     if step > start and (stop or _due(step, times.checkpoint, per_call)):
       reporter.stop()  # Raises for a loss that is not finite, before saving.
       host_side = {"position": stream.position(), "metrics": metrics}

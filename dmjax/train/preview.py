@@ -1,5 +1,6 @@
-"""What the mixer of a configuration makes of its data, as a picture."""
+"""What a mixer, given or learned, makes of its data, as a picture."""
 
+import functools
 import pathlib
 from typing import Any
 
@@ -8,9 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from dmjax import config as config_lib
+from dmjax.data import augment
 from dmjax.data import pipelines
 from dmjax.methods import guidance
+from dmjax.methods import learned as learned_lib
 from dmjax.train import plots
+
+LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
@@ -29,3 +34,31 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   guides = guidance.training_free(mixer, floats)
   mixed = mixer(jax.random.key(config.seed), floats, **guides)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
+
+
+def save_masks(
+    config: Any, data: pipelines.Pipeline, learned: learned_lib.Learned, path: pathlib.Path
+) -> None:
+  """Draws inputs, masks and mixed images of a few pairs for several lambdas.
+
+  Args:
+    config: The configuration of the run, for its normalisation.
+    data: The split whose first rows are mixed.
+    learned: The Mix Block.
+    path: The picture.
+  """
+  rows = np.arange(min(6, data.size))
+  batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
+  images = jnp.asarray(batch["image"])
+  mixer = learned_lib.as_mixer(learned)
+  draw = jax.jit(functools.partial(_draw, config.data, mixer))
+  mixed = [jax.device_get(draw(images, lam)) for lam in LAMBDAS]
+  plots.masks(batch["image"], mixed, LAMBDAS, path)
+
+
+def _draw(data, mixer, images, lam):
+  """Mixes as the network is shown it, then undoes the normalisation."""
+  x = augment.normalize(images, data["mean"], data["std"])
+  mixed = mixer(jax.random.key(0), x, lam=lam, partner="roll")
+  std, mean = (jnp.asarray(data[k]).reshape(1, 1, 1, -1) for k in ("std", "mean"))
+  return mixed._replace(x=mixed.x * std + mean)
