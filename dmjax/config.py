@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import functools
+import pathlib
 from typing import Any
 
 import jax
@@ -108,7 +109,8 @@ def make_mixer(spec: Mapping[str, Any]):
   Args:
     spec: `name` and options. `choose` and `sometimes` hold specs themselves:
       `{"name": "choose", "mixers": (spec, spec), "probs": (.5, .5)}` and
-      `{"name": "sometimes", "mixer": spec, "p": .5}`.
+      `{"name": "sometimes", "mixer": spec, "p": .5}`. `automix` names the run
+      whose Mix Block it takes, `{"name": "automix", "workdir": "runs/a"}`.
 
   Returns:
     `mixer(key, x) -> Mixed`.
@@ -117,12 +119,28 @@ def make_mixer(spec: Mapping[str, Any]):
     ValueError: For unknown mixers and options, and options out of range.
   """
   spec = dict(spec)
+  if spec["name"] == "automix":
+    return _learned_mixer(spec)
   if "mixers" in spec:
     spec["mixers"] = tuple(make_mixer(part) for part in spec["mixers"])
   if "mixer" in spec:
     spec["mixer"] = make_mixer(spec["mixer"])
   combinators = {"choose": mixers.choose, "sometimes": mixers.sometimes}
   return names.configure("mixer", mixers.MIXERS | combinators, spec)
+
+
+def _learned_mixer(spec):
+  if not spec.get("workdir"):
+    raise ValueError(
+        "mixer 'automix' needs the workdir of a run of method 'automix', such as"
+        " {'name': 'automix', 'workdir': 'runs/a'}"
+    )
+  # The engine depends on configurations, and only this mixer on the engine.
+  from dmjax.train import learned  # pylint: disable=g-import-not-at-top
+
+  mixer = learned.load(pathlib.Path(spec.pop("workdir")))
+  options = names.configure("mixer", {"automix": mixers.automix}, spec).keywords
+  return functools.partial(mixer, **options)
 
 
 def make_loss(spec: Mapping[str, Any]):
@@ -163,9 +181,12 @@ def validate(config: ml_collections.ConfigDict) -> None:
         "evaluate.mix must be a mixer without guidance, got"
         f" {config.evaluate.mix.name!r}"
     )
-  # A trace of mixer and loss on a small batch meets every check they make.
+  # A trace of mixer and loss on a small batch meets every check they make. What
+  # a network has learned fits its own images alone.
   for mix in (config.mix, config.evaluate.mix):
-    _dry_run(make_mixer(mix), make_loss(config.loss))
+    mixer, loss = make_mixer(mix), make_loss(config.loss)
+    if mix.name != "automix":
+      _dry_run(mixer, loss)
 
 
 def _dry_run(mixer, loss):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dmjax import config as config_lib
 from dmjax import main
 from dmjax import mixers
 from dmjax import models
@@ -126,3 +127,28 @@ def test_a_run_that_learns_no_mixing_is_named(tmp_path, capsys):
   command = ["preview", "--workdir", str(tmp_path), "--out", "x.png"]
   assert main.main(command) == main.EXIT_BAD_INPUT
   assert "'supervised', which does not learn to mix" in capsys.readouterr().err
+
+
+def test_a_mix_block_is_the_mixer_of_another_training(run, tmp_path):
+  config = tiny_config.get_config()
+  config.total = "2 steps"
+  config.mix = {"name": "automix", "workdir": str(run), "alpha": 1.0}
+  result = loop.train(config, tmp_path)
+  assert result.finished and 0 <= result.metrics["top1"] <= 1
+  assert (tmp_path / "mixed.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    (({}, "needs the workdir of a run"),
+     ({"workdir": "/nowhere"}, "'/nowhere' holds no run of dmjax")),
+)
+def test_a_mix_block_without_its_run_is_named(options, message):
+  with pytest.raises(ValueError, match=message):
+    config_lib.make_mixer({"name": "automix", **options})
+
+
+def test_an_option_the_mix_block_does_not_have_is_named(run):
+  spec = {"name": "automix", "workdir": str(run), "alhpa": 1.0}
+  with pytest.raises(ValueError, match="has no option 'alhpa'.*'alpha'"):
+    config_lib.make_mixer(spec)

@@ -1,6 +1,7 @@
 """What a run has learned about mixing, for use in any other."""
 
 from collections.abc import Callable
+import functools
 import pathlib
 from typing import Any
 
@@ -12,6 +13,7 @@ from dmjax.methods import learned as learned_lib
 from dmjax.train import loop
 
 
+@functools.cache  # A run asks for its mixer in several places.
 def load(workdir: pathlib.Path) -> Callable[..., mixers.Mixed]:
   """The Mix Block of the newest checkpoint of a run, as a mixer.
 

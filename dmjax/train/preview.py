@@ -32,7 +32,8 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   mixer = config_lib.make_mixer(config.mix)
   floats = jnp.asarray(images, jnp.float32) / 255
   guides = guidance.training_free(mixer, floats)
-  mixed = mixer(jax.random.key(config.seed), floats, **guides)
+  mixer = functools.partial(mixer, jax.random.key(config.seed), **guides)
+  mixed = _as_shown(config.data, mixer, images)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
 
 
@@ -57,8 +58,12 @@ def save_masks(
 
 
 def _draw(data, mixer, images, lam):
+  mix = lambda x: mixer(jax.random.key(0), x, lam=lam, partner="roll")
+  return _as_shown(data, mix, images)
+
+
+def _as_shown(data, mix, images):
   """Mixes as the network is shown it, then undoes the normalisation."""
-  x = augment.normalize(images, data["mean"], data["std"])
-  mixed = mixer(jax.random.key(0), x, lam=lam, partner="roll")
+  mixed = mix(augment.normalize(images, data["mean"], data["std"]))
   std, mean = (jnp.asarray(data[k]).reshape(1, 1, 1, -1) for k in ("std", "mean"))
   return mixed._replace(x=mixed.x * std + mean)
