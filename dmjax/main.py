@@ -83,12 +83,11 @@ def _parser():
   preview = add("preview", _preview,
                 "Draw mixed images with the weights of their sources.",
                 _OVERRIDES)
-  source = preview.add_mutually_exclusive_group(required=True)
-  _add_config(source, required=False)
-  source.add_argument(
-      "--workdir", type=pathlib.Path,
-      help="a run of method automix: draw the masks of its Mix Block instead",
-  )
+  _add_config(preview, required=False)
+  preview.add_argument("--all", action="store_true",
+                       help="draw every mixer on the same pairs of photographs")
+  preview.add_argument("--workdir", type=pathlib.Path,
+                       help="draw what a run of method automix has learned")
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
   prepare = add(
@@ -200,18 +199,27 @@ def _preview_masks(args, rest):
 
 
 def _preview(args, rest):
-  if args.workdir:
+  if args.workdir and not (args.all or args.config):
     return _preview_masks(args, rest)
   # pylint: disable=g-import-not-at-top
   from dmjax import config as config_lib
   from dmjax.data import pipelines
   from dmjax.train import preview
 
-  config = _load_config(args.config, rest)
-  config_lib.validate(config)
-  data = pipelines.open_pipeline(config.data, "train")
+  if args.workdir or args.all == bool(args.config):
+    raise ValueError(
+        "preview needs either --config FILE or --all, or --workdir"
+    )
   args.out.parent.mkdir(parents=True, exist_ok=True)
-  preview.save(config, data, args.out)
+  if args.all:
+    _no_more(rest)
+    preview.save_all(args.out)
+  else:
+    config = _load_config(args.config, rest)
+    config_lib.validate(config)
+    preview.save(
+        config, pipelines.open_pipeline(config.data, "train"), args.out
+    )
   print(args.out)
   return 0
 

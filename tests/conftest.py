@@ -13,7 +13,9 @@ jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Many tests build the same programs anew; compile each of them once a session.
+# Tests compile far more than they run: compile quickly, and each program of a
+# session once.
+jax.config.update("jax_disable_most_optimizations", True)
 _CACHE = tempfile.TemporaryDirectory()
 jax.config.update("jax_compilation_cache_dir", _CACHE.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)

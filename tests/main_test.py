@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from dmjax import main
+from dmjax import mixers
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = str(ROOT / "tests" / "tiny_config.py")
@@ -102,6 +103,19 @@ def test_preview_draws_a_picture(tmp_path):
   out = tmp_path / "deep" / "mixed.png"
   assert main.main(["preview", "--config", CONFIG, "--out", str(out)]) == 0
   assert out.stat().st_size > 5000
+
+
+def test_preview_draws_all_mixers_on_the_same_pairs(tmp_path, monkeypatch):
+  few = {name: mixers.MIXERS[name] for name in ("cutmix", "saliencymix", "transmix")}
+  monkeypatch.setattr(mixers, "MIXERS", few)
+  out = tmp_path / "zoo.png"
+  assert main.main(["preview", "--all", "--out", str(out)]) == 0
+  assert out.stat().st_size > 20000
+
+
+def test_preview_needs_a_configuration_or_all(tmp_path, capsys):
+  assert main.main(["preview", "--out", str(tmp_path / "x.png")]) == 2
+  assert "either --config FILE or --all" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ("train", "evaluate", "preview", "prepare"))

@@ -74,6 +74,56 @@ def mixed_batch(
   plt.close(figure)
 
 
+def zoo(
+    images: np.ndarray,
+    names: Sequence[str],
+    mixed: Mapping[str, mixers.Mixed],
+    path: pathlib.Path,
+) -> None:
+  """Every mixer on the same pairs: a row per mixer, in two panels.
+
+  Args:
+    images: `uint8[2 n, H, W, C]`; image i is paired with image i + n.
+    names: What each image shows.
+    mixed: Batches by the name of the mixer.
+    path: The picture.
+  """
+  pairs, rows = len(images) // 2, -(-len(mixed) // 2) + 2
+  figure, grid = plt.subplots(
+      rows, 2 * pairs + 1, figsize=(1.25 * (2 * pairs + 1), 1.42 * rows),
+      width_ratios=[1] * pairs + [0.75] + [1] * pairs,
+  )
+  for axes in grid.flat:
+    axes.set_axis_off()
+  for panel in (0, 1):
+    start = panel * (pairs + 1)
+    for column in range(pairs):
+      _show(grid[0, start + column], images[column], names[column])
+      second = column + pairs
+      _show(grid[1, start + column], images[second], names[second])
+    part = list(mixed.items())[panel * (rows - 2) : (panel + 1) * (rows - 2)]
+    for row, (name, batch) in enumerate(part, 2):
+      _zoo_row(grid[row, start : start + pairs], name, batch, names)
+  figure.subplots_adjust(0.08, 0.012, 0.995, 0.98, wspace=0.08, hspace=0.2)
+  figure.savefig(path, dpi=100)
+  plt.close(figure)
+
+
+def _zoo_row(row, name, batch, names):
+  for column, axes in enumerate(row):
+    shares = {}
+    for source, weight in zip(batch.sources[column], batch.weights[column]):
+      what = names[int(source)]
+      shares[what] = shares.get(what, 0.0) + float(weight)
+    title = " ".join(f"{what} {w:.2f}".replace(" 0.", " .")
+                     for what, w in shares.items() if w > 0.005)
+    _show(axes, np.asarray(batch.x[column], np.float32) * 255, "")
+    axes.text(0.5, -0.03, title, fontsize=6, ha="center", va="top",
+              transform=axes.transAxes)
+  row[0].text(-0.06, 0.5, name, fontsize=8, rotation=90, ha="right",
+              va="center", transform=row[0].transAxes)
+
+
 def masks(
     images: np.ndarray,
     mixed: Sequence[mixers.Mixed],

@@ -1,4 +1,4 @@
-"""What a mixer, given or learned, makes of its data, as a picture."""
+"""What mixers make of images, as pictures."""
 
 import functools
 import pathlib
@@ -9,13 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from dmjax import config as config_lib
+from dmjax import mixers
 from dmjax.data import augment
+from dmjax.data import photos
 from dmjax.data import pipelines
 from dmjax.methods import guidance
 from dmjax.methods import learned as learned_lib
 from dmjax.train import plots
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+# Options that make the pictures of `save_all` comparable and worth looking at.
+# AlignMix aligns features: it is shown on the images at the size of a map.
+_SHOWN = {
+    "manifold_mixup": {"stages": (0,)},
+    "puzzlemix": {"blocks": 16},
+    "comixup": {"partition": 6},
+}
+_MAP_SIZE = 24
 
 
 def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
@@ -37,8 +47,45 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
 
 
+def save_all(path: pathlib.Path, *, seed: int = 0) -> None:
+  """Draws every mixer on the same pairs of photographs, lambda about a half.
+
+  Guided mixers get training-free maps: the spectral residual as saliency,
+  class activation and attention, colours as features.
+
+  Args:
+    path: The picture.
+    seed: Of the mixers.
+  """
+  images, names = photos.pairs()
+  key = jax.random.key(seed)
+  mixed = {name: _mix(name, key, images) for name in mixers.MIXERS}
+  plots.zoo(images, names, mixed, path)
+
+
+def _mix(name, key, images):
+  mixer = mixers.MIXERS[name]
+  floats = jnp.asarray(images, jnp.float32) / 255
+  if name == "alignmix":
+    shape = (len(images), _MAP_SIZE, _MAP_SIZE, 3)
+    floats = jax.image.resize(floats, shape, "linear")
+  options = {"lam": 0.55, "partner": np.roll(np.arange(len(images)), 3)}
+  known = mixers.options_of(mixer)
+  options = {k: v for k, v in options.items() if k in known}
+  mixer = functools.partial(mixer, **options | _SHOWN.get(name, {}))
+  guides = guidance.training_free(mixer, floats)
+  if guidance.asked(mixer).after:
+    # In training these weights come from the forward pass on the mixed images.
+    shown = mixer(key, floats).x
+    guides = guidance.training_free(mixers.tokenmix, shown)
+  return jax.jit(mixer)(key, floats, **guides)
+
+
 def save_masks(
-    config: Any, data: pipelines.Pipeline, learned: learned_lib.Learned, path: pathlib.Path
+    config: Any,
+    data: pipelines.Pipeline,
+    learned: learned_lib.Learned,
+    path: pathlib.Path,
 ) -> None:
   """Draws inputs, masks and mixed images of a few pairs for several lambdas.
 
