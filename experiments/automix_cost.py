@@ -31,7 +31,7 @@ OUT = pathlib.Path("experiments/automix")
 
 
 def configurations(model: str, batch: int) -> dict:
-  """Plain mixup, AutoMix, and AutoMix that skips half of its second losses."""
+  """Plain mixup, and AutoMix of the same network."""
 
   def plain():
     config = config_lib.default()
@@ -45,7 +45,6 @@ def configurations(model: str, batch: int) -> dict:
   return {
       "mixup": plain(),
       "AutoMix": automix.automix(plain(), stage=stage),
-      "AutoMix, skip 0.5": automix.automix(plain(), stage=stage, skip=0.5),
   }
 
 
@@ -125,8 +124,7 @@ def report(rows, command: str, model: str, batch: int, repeats: int) -> str:
 {model} on {batch} images of 32 px, float32, on {mixer_cost.hardware()}, jax
 {jax.__version__}. Whole training steps, with the optimizer: median of {repeats},
 the programs taking turns in one process. Memory is what the compiler plans for
-arguments, results and temporaries; operations are those it counts, in which a
-branch that may be skipped counts as taken.
+arguments, results and temporaries; operations are those it counts.
 
 {markdown(rows)}
 
