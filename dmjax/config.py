@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import functools
+import pathlib
 from typing import Any
 
 import jax
@@ -19,6 +20,11 @@ LOSSES = {
         losses.mixup_binary_cross_entropy,
         losses.mixup_cross_entropy,
     )
+}
+
+MASK_LOSSES = {
+    loss.__name__: loss
+    for loss in (losses.mask_l1, losses.mask_l2, losses.mask_sparsity)
 }
 
 
@@ -55,6 +61,9 @@ def default() -> ml_collections.ConfigDict:
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
       },
+      # `name` and options of a method of `dmjax.methods`. That of `automix` has
+      # sections of its own: see configs/automix.py.
+      "method": {"name": "supervised"},
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
       # What guides a mixer that asks for saliency: `input_gradient` (one extra
@@ -100,7 +109,8 @@ def make_mixer(spec: Mapping[str, Any]):
   Args:
     spec: `name` and options. `choose` and `sometimes` hold specs themselves:
       `{"name": "choose", "mixers": (spec, spec), "probs": (.5, .5)}` and
-      `{"name": "sometimes", "mixer": spec, "p": .5}`.
+      `{"name": "sometimes", "mixer": spec, "p": .5}`. `automix` names the run
+      whose Mix Block it takes, `{"name": "automix", "workdir": "runs/a"}`.
 
   Returns:
     `mixer(key, x) -> Mixed`.
@@ -109,6 +119,8 @@ def make_mixer(spec: Mapping[str, Any]):
     ValueError: For unknown mixers and options, and options out of range.
   """
   spec = dict(spec)
+  if spec["name"] == "automix":
+    return _learned_mixer(spec)
   if "mixers" in spec:
     spec["mixers"] = tuple(make_mixer(part) for part in spec["mixers"])
   if "mixer" in spec:
@@ -117,9 +129,28 @@ def make_mixer(spec: Mapping[str, Any]):
   return names.configure("mixer", mixers.MIXERS | combinators, spec)
 
 
+def _learned_mixer(spec):
+  if not spec.get("workdir"):
+    raise ValueError(
+        "mixer 'automix' needs the workdir of a run of method 'automix', such as"
+        " {'name': 'automix', 'workdir': 'runs/a'}"
+    )
+  # The engine depends on configurations, and only this mixer on the engine.
+  from dmjax.train import learned  # pylint: disable=g-import-not-at-top
+
+  mixer = learned.load(pathlib.Path(spec.pop("workdir")))
+  options = names.configure("mixer", {"automix": mixers.automix}, spec).keywords
+  return functools.partial(mixer, **options)
+
+
 def make_loss(spec: Mapping[str, Any]):
   """The loss of a `loss` section: `loss(logits, labels, weights) -> [B]`."""
   return names.configure("loss", LOSSES, spec)
+
+
+def make_mask_loss(spec: Mapping[str, Any]):
+  """The loss of a `mask_loss` section: `loss(mask, lam) -> [B]`."""
+  return names.configure("mask loss", MASK_LOSSES, spec)
 
 
 def validate(config: ml_collections.ConfigDict) -> None:
@@ -150,9 +181,12 @@ def validate(config: ml_collections.ConfigDict) -> None:
         "evaluate.mix must be a mixer without guidance, got"
         f" {config.evaluate.mix.name!r}"
     )
-  # A trace of mixer and loss on a small batch meets every check they make.
+  # A trace of mixer and loss on a small batch meets every check they make. What
+  # a network has learned fits its own images alone.
   for mix in (config.mix, config.evaluate.mix):
-    _dry_run(make_mixer(mix), make_loss(config.loss))
+    mixer, loss = make_mixer(mix), make_loss(config.loss)
+    if mix.name != "automix":
+      _dry_run(mixer, loss)
 
 
 def _dry_run(mixer, loss):

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-import json
 import logging
 import pathlib
 import sys
@@ -87,6 +86,8 @@ def _parser():
   _add_config(preview, required=False)
   preview.add_argument("--all", action="store_true",
                        help="draw every mixer on the same pairs of photographs")
+  preview.add_argument("--workdir", type=pathlib.Path,
+                       help="draw what a run of method automix has learned")
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
   prepare = add(
@@ -176,27 +177,39 @@ def _train(args, rest):
 
 def _evaluate(args, rest):
   # pylint: disable=g-import-not-at-top
-  import ml_collections
-
   from dmjax.train import loop
 
   _no_more(rest)
-  path = args.workdir / "config.json"
-  if not path.is_file():
-    raise ValueError(f"--workdir: {str(args.workdir)!r} holds no run of dmjax")
-  config = ml_collections.ConfigDict(json.loads(path.read_text()))
+  config = loop.read_config(args.workdir)
   _print_table(loop.evaluate(config, args.workdir), 0.0)
   return 0
 
 
+def _preview_masks(args, rest):
+  # pylint: disable=g-import-not-at-top
+  from dmjax.train import learned
+  from dmjax.train import preview
+
+  _no_more(rest)
+  restored = learned.restore(args.workdir)
+  args.out.parent.mkdir(parents=True, exist_ok=True)
+  preview.save_masks(*restored, args.out)
+  print(args.out)
+  return 0
+
+
 def _preview(args, rest):
+  if args.workdir and not (args.all or args.config):
+    return _preview_masks(args, rest)
   # pylint: disable=g-import-not-at-top
   from dmjax import config as config_lib
   from dmjax.data import pipelines
   from dmjax.train import preview
 
-  if args.all == bool(args.config):
-    raise ValueError("preview needs either --config FILE or --all")
+  if args.workdir or args.all == bool(args.config):
+    raise ValueError(
+        "preview needs either --config FILE or --all, or --workdir"
+    )
   args.out.parent.mkdir(parents=True, exist_ok=True)
   if args.all:
     _no_more(rest)

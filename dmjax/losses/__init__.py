@@ -2,17 +2,23 @@
 
 Every loss takes `logits [B, C]`, the labels of the K sources of each mixed row
 and the share `weights [B, K]` of each source, and returns `float32[B]`. Nothing
-is averaged: reduce as you like, after masking or re-weighting rows. The package
-depends on JAX alone.
+is averaged: reduce as you like, after masking or re-weighting rows. Beside them
+stand the losses of learned masks. The package depends on JAX alone.
 """
 
 from dmjax.losses._binary import mixup_binary_cross_entropy
 from dmjax.losses._cross_entropy import decoupled_cross_entropy
 from dmjax.losses._cross_entropy import mixup_cross_entropy
 from dmjax.losses._labels import soft_labels
+from dmjax.losses._mask import mask_l1
+from dmjax.losses._mask import mask_l2
+from dmjax.losses._mask import mask_sparsity
 
 __all__ = (
     "decoupled_cross_entropy",
+    "mask_l1",
+    "mask_l2",
+    "mask_sparsity",
     "mixup_binary_cross_entropy",
     "mixup_cross_entropy",
     "soft_labels",

@@ -7,6 +7,8 @@ import flax.struct
 import jax
 import optax
 
+from dmjax.methods.learned import Learned
+
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 
@@ -41,12 +43,14 @@ class Method(NamedTuple):
       model state over devices and adds up the metrics, `(sum, count)` pairs.
     after_update: `state -> state`, after the optimizer: averages, queues.
     predict: `(state, images) -> logits`, what evaluation uses.
+    learned: `state -> Learned`, of methods that learn to mix.
   """
 
   init: Callable[[jax.Array, Batch], TrainState]
   loss: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]]
   after_update: Callable[[TrainState], TrainState]
   predict: Callable[[TrainState, jax.Array], jax.Array]
+  learned: Callable[[TrainState], Learned] | None = None
 
 
 def update_ema(state: TrainState, decay: float) -> TrainState:

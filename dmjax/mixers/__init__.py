@@ -22,6 +22,7 @@ from dmjax.mixers._guided import attentivemix
 from dmjax.mixers._guided import guidedmix
 from dmjax.mixers._guided import saliencymix
 from dmjax.mixers._hidden import manifold_mixup
+from dmjax.mixers._learned import automix
 from dmjax.mixers._masks import fmix
 from dmjax.mixers._masks import gridmix
 from dmjax.mixers._masks import smoothmix
@@ -34,7 +35,7 @@ from dmjax.mixers._token_masks import smmix
 from dmjax.mixers._token_masks import tokenmix
 
 # The mixers by the name a configuration gives them. Combinators are not in it:
-# they need mixers, not only options.
+# they need mixers, not only options; nor is `automix`, which needs a network.
 MIXERS = {
     mixer.__name__: mixer
     for mixer in (
@@ -69,6 +70,7 @@ __all__ = (
     "Mixed",
     "alignmix",
     "attentivemix",
+    "automix",
     "choose",
     "comixup",
     "cutmix",

@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 import jax
 from jax.experimental import multihost_utils
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
 from dmjax import clock
 from dmjax import config as config_lib
 from dmjax import methods
 from dmjax import models
+from dmjax import names
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
@@ -79,19 +81,64 @@ def durations(config: Any, size: int) -> Durations:
   )
 
 
-def make_method(config: Any, num_classes: int) -> methods.Method:
-  """The model, mixer and loss of a configuration, as a method."""
+def make_method(
+    config: Any, num_classes: int, total_steps: int = 1
+) -> methods.Method:
+  """The method of a configuration, with its model, mixer and loss.
+
+  Args:
+    config: The configuration.
+    num_classes: Of the data.
+    total_steps: Length of training; evaluation has no need of it.
+
+  Returns:
+    The method.
+  """
+  table = {"supervised": _supervised, "automix": _automix}
+  make = names.lookup("method", config.method.name, table)
+  return make(config, num_classes, total_steps)
+
+
+def _supervised(config, num_classes, total_steps):
+  del total_steps
+  return methods.supervised(
+      _model(config, num_classes), config_lib.make_mixer(config.mix),
+      config_lib.make_loss(config.loss), ema_decay=config.ema_decay,
+      saliency=config.saliency, mean=config.data.mean, std=config.data.std,
+  )
+
+
+def _automix(config, num_classes, total_steps):
+  if config.ema_decay:
+    raise ValueError(
+        "ema_decay must be 0 for method 'automix', whose teacher is an average"
+        f" of its own, got {config.ema_decay}"
+    )
+  mixer = config_lib.make_mixer(config.mix)
+  if guidance.asked(mixer) != (frozenset(), frozenset(), False):
+    raise ValueError(
+        "mix must be a mixer without guidance for method 'automix', such as"
+        f" 'mixup', got {config.mix.name!r}"
+    )
+  spec = {k: v for k, v in config.method.items() if k != "groups"}
+  block = dict(spec.pop("mix_block"))
+  block = models.create_mix_block(
+      block.pop("name"), axis_name=parallel.AXIS, **block
+  )
+  spec["mask_loss"] = config_lib.make_mask_loss(spec["mask_loss"])
+  build = names.configure("method", {"automix": methods.automix}, spec)
+  return build(
+      _model(config, 2 * num_classes), block, mixer,
+      config_lib.make_loss(config.loss), total_steps=total_steps,
+  )
+
+
+def _model(config, num_classes):
   options = dict(config.model)
   options["dtype"] = jnp.dtype(options["dtype"])
-  model = models.create(
+  return models.create(
       options.pop("name"), num_classes=num_classes, axis_name=parallel.AXIS,
       **options,
-  )
-  mixer = config_lib.make_mixer(config.mix)
-  loss = config_lib.make_loss(config.loss)
-  return methods.supervised(
-      model, mixer, loss, ema_decay=config.ema_decay, saliency=config.saliency,
-      mean=config.data.mean, std=config.data.std,
   )
 
 
@@ -116,12 +163,11 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   test = pipelines.open_pipeline(config.data, "test")
   check_data(config, data, test)
   times = durations(config, data.size)
-  schedule = optimizer_lib.make_schedule(
-      config.schedule, lr=config.optimizer.lr, warmup_steps=times.warmup,
-      total_steps=times.total, steps_per_epoch=times.epoch,
+  optimizer, schedule = optimizer_lib.of_run(
+      config, warmup_steps=times.warmup, total_steps=times.total,
+      steps_per_epoch=times.epoch,
   )
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
-  method = make_method(config, data.num_classes)
+  method = make_method(config, data.num_classes, times.total)
   per_call = steps_per_call(config.steps_per_call, times)
 
   def prepare(key, batch, shared):
@@ -166,6 +212,9 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
       reporter.stop()
       metrics = evaluate(state)
       reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
+      if method.learned and jax.process_index() == 0:
+        learned = method.learned(state)
+        preview.save_masks(config, test, learned, workdir / "masks.png")
     if step > start and (stop or _due(step, times.checkpoint, per_call)):
       reporter.stop()  # Raises for a loss that is not finite, before saving.
       host_side = {"position": stream.position(), "metrics": metrics}
@@ -204,21 +253,57 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
     ValueError: Where the run has no checkpoint.
   """
   test = pipelines.open_pipeline(config.data, "test")
-  method = make_method(config, test.num_classes)
-  example = {"image": jnp.zeros((1, *test.image_shape))}
-  # Evaluation needs no optimizer, but the checkpoint to be restored has one.
-  schedule = optimizer_lib.make_schedule(
-      config.schedule, lr=config.optimizer.lr, warmup_steps=0, total_steps=1,
-      steps_per_epoch=1,
+  method, state = restore(config, workdir, test)
+  evaluator = evaluation.make_evaluator(config, method, test)
+  return evaluator(parallel.replicate(state))
+
+
+def restore(
+    config: Any, workdir: pathlib.Path, data: pipelines.Pipeline
+) -> tuple[methods.Method, methods.TrainState]:
+  """The method of a run and the state of its newest checkpoint.
+
+  Args:
+    config: The configuration of the run.
+    workdir: Of the run.
+    data: Either of its splits.
+
+  Returns:
+    Method and state.
+
+  Raises:
+    ValueError: Where the run has no checkpoint.
+  """
+  method = make_method(config, data.num_classes)
+  example = {"image": jnp.zeros((1, *data.image_shape))}
+  # Using a state needs no optimizer, but the checkpoint to be restored has one.
+  optimizer, _ = optimizer_lib.of_run(
+      config, warmup_steps=0, total_steps=1, steps_per_epoch=1
   )
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
   state = step_lib.create_state(method, optimizer, jax.random.key(0), example)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   restored = checkpoint.restore(manager, parallel.replicate(state))
   if restored is None:
     raise ValueError(f"workdir {str(workdir)!r} has no checkpoint yet")
-  evaluator = evaluation.make_evaluator(config, method, test)
-  return evaluator(parallel.replicate(restored[0]))
+  return method, restored[0]
+
+
+def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+  """The configuration of the run in a working directory.
+
+  Args:
+    workdir: Of the run.
+
+  Returns:
+    The configuration.
+
+  Raises:
+    ValueError: Where there is no run.
+  """
+  path = workdir / "config.json"
+  if not path.is_file():
+    raise ValueError(f"--workdir: {str(workdir)!r} holds no run of dmjax")
+  return ml_collections.ConfigDict(json.loads(path.read_text()))
 
 
 def _due(step, every, per_call):

@@ -76,7 +76,9 @@ def make_schedule(
 
 
 def make_optimizer(
-    config: Mapping[str, Any], schedule: optax.Schedule
+    config: Mapping[str, Any],
+    schedule: optax.Schedule,
+    groups: Mapping[str, optax.GradientTransformation] | None = None,
 ) -> optax.GradientTransformation:
   """The optimizer of a configuration.
 
@@ -84,6 +86,8 @@ def make_optimizer(
     config: `name`, `weight_decay`, `decay_all` (norms and biases too),
       `clip_norm` (0 for none), and options of the optax optimizer itself.
     schedule: The learning rate.
+    groups: Other optimizers for some of the top-level keys of the parameters.
+      The norm that is clipped is that of all gradients together.
 
   Returns:
     The gradient transformation.
@@ -99,6 +103,52 @@ def make_optimizer(
     optimizer = make(schedule, options.pop("weight_decay"), mask, **options)
   except TypeError as error:
     raise ValueError(f"optimizer {config['name']!r}: {error}") from None
+  if groups:
+    optimizer = _partition(optimizer, groups)
   if not clip_norm:
     return optimizer
   return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _partition(rest, groups):
+  def group_of(params):
+    return {key: key if key in groups else "" for key in params}
+
+  return optax.partition({"": rest, **groups}, group_of)
+
+
+def of_run(
+    config: Any, *, warmup_steps: int, total_steps: int, steps_per_epoch: int
+) -> tuple[optax.GradientTransformation, optax.Schedule]:
+  """The optimizer of a whole configuration, and its learning rate.
+
+  `method.groups` holds, by top-level key of the parameters, what differs from
+  the sections `optimizer` and `schedule`, such as `{"lr": .1, "end_lr": .01}`.
+
+  Args:
+    config: The configuration.
+    warmup_steps: Length of the warm-up.
+    total_steps: Length of training, warm-up included.
+    steps_per_epoch: Steps of one epoch.
+
+  Returns:
+    The gradient transformation and the schedule.
+  """
+
+  def sections(changes):
+    both = dict(config.optimizer), dict(config.schedule)
+    for key, value in changes.items():
+      section = both[1] if key in config.schedule and key != "name" else both[0]
+      section[key] = value
+    schedule = make_schedule(
+        both[1], lr=both[0]["lr"], warmup_steps=warmup_steps,
+        total_steps=total_steps, steps_per_epoch=steps_per_epoch,
+    )
+    return both[0], schedule
+
+  groups = {}
+  for key, changes in config.method.get("groups", {}).items():
+    options, schedule = sections(changes)
+    groups[key] = make_optimizer(options | {"clip_norm": 0.0}, schedule)
+  options, schedule = sections({})
+  return make_optimizer(options, schedule, groups), schedule

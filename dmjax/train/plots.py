@@ -124,6 +124,45 @@ def _zoo_row(row, name, batch, names):
               va="center", transform=row[0].transAxes)
 
 
+def masks(
+    images: np.ndarray,
+    mixed: Sequence[mixers.Mixed],
+    lambdas: Sequence[float],
+    path: pathlib.Path,
+) -> None:
+  """Per pair a row: the two images, then mask and mix for every lambda.
+
+  Args:
+    images: `uint8[B, H, W, C]`, before normalisation.
+    mixed: Per lambda, of float images in [0, 1].
+    lambdas: The shares that were asked for, of the first image.
+    path: The picture.
+  """
+  columns = 2 + 2 * len(lambdas)
+  figure, grid = plt.subplots(
+      len(images), columns, figsize=(columns, 1.25 * len(images)), squeeze=False
+  )
+  for row, axes in enumerate(grid):
+    partner = np.asarray(mixed[0].sources)[row, 1]
+    _show(axes[0], images[row], "first")
+    _show(axes[1], images[partner], "second")
+    for i, (lam, each) in enumerate(zip(lambdas, mixed)):
+      share = np.asarray(each.weights)[row, 0]
+      mask = axes[2 + 2 * i].imshow(
+          np.asarray(each.mask)[row, ..., 0], vmin=0, vmax=1, cmap="viridis"
+      )
+      axes[2 + 2 * i].set_title(f"λ {lam:.1f}: {share:.2f}", fontsize=8)
+      axes[2 + 2 * i].set_axis_off()
+      _show(axes[3 + 2 * i], np.asarray(each.x)[row] * 255, "mixed")
+  figure.subplots_adjust(
+      left=0.01, right=0.93, bottom=0.02, top=0.95, wspace=0.08, hspace=0.25
+  )
+  colours = figure.add_axes((0.945, 0.1, 0.012, 0.8))
+  figure.colorbar(mask, cax=colours, label="share of the first image")
+  figure.savefig(path, dpi=110)
+  plt.close(figure)
+
+
 def _show(axes: Any, image: np.ndarray, title: str) -> None:
   pixels = np.clip(np.asarray(image, np.float32) / 255, 0, 1)
   if pixels.shape[-1] == 1:

@@ -10,11 +10,14 @@ import numpy as np
 
 from dmjax import config as config_lib
 from dmjax import mixers
+from dmjax.data import augment
 from dmjax.data import photos
 from dmjax.data import pipelines
 from dmjax.methods import guidance
+from dmjax.methods import learned as learned_lib
 from dmjax.train import plots
 
+LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 # Options that make the pictures of `save_all` comparable and worth looking at.
 # AlignMix aligns features: it is shown on the images at the size of a map.
 _SHOWN = {
@@ -39,7 +42,8 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   mixer = config_lib.make_mixer(config.mix)
   floats = jnp.asarray(images, jnp.float32) / 255
   guides = guidance.training_free(mixer, floats)
-  mixed = mixer(jax.random.key(config.seed), floats, **guides)
+  mixer = functools.partial(mixer, jax.random.key(config.seed), **guides)
+  mixed = _as_shown(config.data, mixer, images)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
 
 
@@ -75,3 +79,38 @@ def _mix(name, key, images):
     shown = mixer(key, floats).x
     guides = guidance.training_free(mixers.tokenmix, shown)
   return jax.jit(mixer)(key, floats, **guides)
+
+
+def save_masks(
+    config: Any,
+    data: pipelines.Pipeline,
+    learned: learned_lib.Learned,
+    path: pathlib.Path,
+) -> None:
+  """Draws inputs, masks and mixed images of a few pairs for several lambdas.
+
+  Args:
+    config: The configuration of the run, for its normalisation.
+    data: The split whose first rows are mixed.
+    learned: The Mix Block.
+    path: The picture.
+  """
+  rows = np.arange(min(6, data.size))
+  batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
+  images = jnp.asarray(batch["image"])
+  mixer = learned_lib.as_mixer(learned)
+  draw = jax.jit(functools.partial(_draw, config.data, mixer))
+  mixed = [jax.device_get(draw(images, lam)) for lam in LAMBDAS]
+  plots.masks(batch["image"], mixed, LAMBDAS, path)
+
+
+def _draw(data, mixer, images, lam):
+  mix = lambda x: mixer(jax.random.key(0), x, lam=lam, partner="roll")
+  return _as_shown(data, mix, images)
+
+
+def _as_shown(data, mix, images):
+  """Mixes as the network is shown it, then undoes the normalisation."""
+  mixed = mix(augment.normalize(images, data["mean"], data["std"]))
+  std, mean = (jnp.asarray(data[k]).reshape(1, 1, 1, -1) for k in ("std", "mean"))
+  return mixed._replace(x=mixed.x * std + mean)

@@ -1,0 +1,15 @@
+"""CIFAR-10, WRN-28-8, AutoMix (arXiv 2103.13027), 400 epochs.
+
+    dmjax train --config configs/cifar10/wide_resnet28_8_automix.py --workdir runs/a
+
+The teacher's clean head is evaluated, fixed in advance. `:smoke` trains for a
+few steps. See `configs/automix.py`.
+"""
+
+from configs import automix
+
+
+def get_config(arg: str = ""):
+  """The configuration."""
+  config = automix.cifar("cifar10", "wide_resnet28_8")
+  return automix.smoke(config) if arg == "smoke" else config

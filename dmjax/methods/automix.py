@@ -1,0 +1,213 @@
+"""AutoMix and SAMix: training with a mixer that learns to mix."""
+
+from collections.abc import Callable
+import re
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from dmjax import losses
+from dmjax import mixers
+from dmjax.methods import automix_losses
+from dmjax.methods import base
+
+
+def automix(
+    model: nn.Module,
+    block: nn.Module,
+    mixer: Callable[..., mixers.Mixed],
+    loss: Callable[..., jax.Array],
+    *,
+    stage: str,
+    total_steps: int,
+    mask_loss: Callable[..., jax.Array] = losses.mask_l1,
+    mask_weight: float = 0.1,
+    mask_decay: bool = False,
+    lam_margin: float = 0.08,
+    skip: float = 0.0,
+    momentum: float = 0.999,
+    end_momentum: float = 0.999999,
+    momentum_delay: float = 0.1,
+) -> base.Method:
+  """AutoMix and SAMix (arXiv 2103.13027, 2111.15454): the momentum pipeline.
+
+  A student q, its running average k (the teacher) and a Mix Block B learn
+  together; one_q, mix_q are the two heads, m = B(k's features, lambda) a mask:
+
+      L_q = loss(one_q(x), y)      + loss(mix_q(x mixed by m'), lambda')
+      L_k = loss(mix_k(x mixed by m), lambda) + w mask_loss(m, lambda)
+
+  The pairs and lambdas of the two are drawn independently. m' carries no
+  gradient, so L_q trains the student alone; L_k passes through the teacher,
+  which does not move by it, and trains the Mix Block alone. Labels are weighed
+  by the lambda that was asked for, not by the mean of the mask, as published.
+
+  `predict` is the teacher's head for clean images, fixed in advance.
+
+  Args:
+    model: Of twice as many classes as there are; see `automix_losses.Parts`.
+    block: The Mix Block.
+    mixer: Draws the pairs, published as mixup with `alpha=2, per_batch=True`.
+    loss: Of all three classification terms.
+    stage: Where the teacher's features are taken, as `stage3`.
+    total_steps: Length of training, of the schedules.
+    mask_loss: Keeps the mean of the mask near lambda.
+    mask_weight: w.
+    mask_decay: Let w fall to 0 as a cosine.
+    lam_margin: The student's batch is mixed by `mixer` where lambda is at most
+      this, or at least one minus this.
+    skip: Probability that a step leaves out L_k.
+    momentum: m of the teacher, k <- m k + (1 - m) q, at first.
+    end_momentum: And at the end.
+    momentum_delay: Fraction of training in which it is constant.
+
+  Returns:
+    The method. Its params are those of `student` and `mix_block`; the teacher's
+    are in `extra`.
+
+  Raises:
+    ValueError: For options out of range, and an odd number of outputs.
+  """
+  _check_networks(model, stage)
+  for name, value, top in (
+      ("lam_margin", lam_margin, 0.5),
+      ("skip", skip, 1),
+      ("momentum", momentum, 1),
+      ("end_momentum", end_momentum, 1),
+      ("momentum_delay", momentum_delay, 1),
+  ):
+    if not 0 <= value <= top:
+      raise ValueError(f"{name} must lie in [0, {top}], got {value}")
+  parts = automix_losses.Parts(model, block, mixer, loss, mask_loss, stage, lam_margin)
+
+  def loss_fn(params, state, batch, key):
+    params = params | {"teacher": state.extra["teacher"]}
+    variables = {k: {"params": params[k], **state.model_state[k]} for k in params}
+    fraction = state.step / total_steps
+    weight = mask_weight * (_cosine(fraction) if mask_decay else 1.0)
+    skipped = _is_skipped(state.step, skip) if skip else None
+    (student, mix_block), aux = automix_losses.objectives(
+        parts, variables, batch, key, mask_weight=weight, skipped=skipped
+    )
+    model_state, metrics = aux
+    total = student + mix_block
+    metrics["loss"] = (total * batch["label"].size, batch["label"].size)
+    return total, (model_state, metrics)
+
+  def after_update(state):
+    rate = teacher_rate(
+        state.step - 1, total_steps, momentum=momentum,
+        end_momentum=end_momentum, delay=momentum_delay,
+    )
+    # Not a weighted sum: 1 - rate would round to 1 - 1.01e-6 at the end.
+    teacher = jax.tree.map(
+        lambda k, q: k + rate * (q - k),
+        state.extra["teacher"], state.params["student"],
+    )
+    return state.replace(extra={"teacher": teacher})
+
+  def predict(state, images):
+    teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
+    return automix_losses.heads(model.apply(teacher, images, train=False))[0]
+
+  def init(key, batch):
+    return _init(parts, key, batch["image"][:1])
+
+  def learned(state):
+    return _learned(parts, state)
+
+  return base.Method(init, loss_fn, after_update, predict, learned)
+
+
+def teacher_rate(
+    step: jax.typing.ArrayLike,
+    total_steps: int,
+    *,
+    momentum: float = 0.999,
+    end_momentum: float = 0.999999,
+    delay: float = 0.1,
+) -> jax.Array:
+  """The share of the student in each update of the teacher, 1 - m_t.
+
+      m_t = m_T - (m_T - m_0) (cos(pi t / T) + 1) / 2    for t >= delay T
+
+  and m_0 before. The formula does not start anew at `delay T`: published as it
+  is, with a small jump there.
+
+  Args:
+    step: t, counted from 0.
+    total_steps: T.
+    momentum: m_0.
+    end_momentum: m_T.
+    delay: Fraction of training.
+
+  Returns:
+    `float32[]`. Of m itself, float32 would keep no digits near 1.
+  """
+  rate = 1 - end_momentum + (end_momentum - momentum) * _cosine(
+      step / total_steps
+  )
+  return jnp.where(step < delay * total_steps, 1 - momentum, rate)
+
+
+def _init(parts, key, image):
+  model_key, block_key = jax.random.split(key)
+  student = parts.model.init(model_key, image, train=False)
+  features = parts.model.apply(
+      student, image, train=False, features=parts.stage
+  )[1]
+  block = parts.block.init(
+      block_key, features, jnp.zeros(1, jnp.int32), 0.5, image.shape[1:3]
+  )
+  # Copies: the step donates the state it is given.
+  teacher = jax.tree.map(jnp.copy, student)
+  state_of = automix_losses.state_of
+  return base.TrainState(
+      step=jnp.int32(0),
+      params={"student": student["params"], "mix_block": block["params"]},
+      model_state={
+          "student": state_of(student), "teacher": state_of(teacher),
+          "mix_block": state_of(block),
+      },
+      extra={"teacher": teacher["params"]},
+  )
+
+
+def _learned(parts, state):
+  teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
+  variables = {
+      "params": state.params["mix_block"], **state.model_state["mix_block"]
+  }
+
+  def features(images):
+    return parts.model.apply(
+        teacher, images, train=False, features=parts.stage
+    )[1]
+
+  def block(features, partner, lam, shape):
+    return parts.block.apply(variables, features, partner, lam, shape)[..., 0]
+
+  return base.Learned(features, block)
+
+
+def _is_skipped(step, probability):
+  # From the step alone: every device has to take the same branch, in which
+  # batch statistics are averaged over devices.
+  key = jax.random.fold_in(jax.random.key(0), step)
+  return jax.random.bernoulli(key, probability)
+
+
+def _cosine(fraction):
+  """1 at 0, 0 at 1."""
+  return (jnp.cos(jnp.pi * fraction) + 1) / 2
+
+
+def _check_networks(model, stage):
+  if model.num_classes % 2:
+    raise ValueError(
+        "model must have two heads side by side, an even num_classes, got"
+        f" {model.num_classes}"
+    )
+  if not re.fullmatch(r"stage[1-9]\d*", stage):
+    raise ValueError(f"stage must be a stage, such as 'stage3', got {stage!r}")

@@ -1,0 +1,409 @@
+"""AutoMix: who learns from what, the teacher, devices, and whole runs."""
+
+import functools
+import os
+import pathlib
+import runpy
+import signal
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from configs import automix as automix_config
+from dmjax import config as config_lib
+from dmjax import losses
+from dmjax import methods
+from dmjax import mixers
+from dmjax import models
+from dmjax import parallel
+from dmjax.methods import automix_losses
+from dmjax.methods.automix import _is_skipped
+from dmjax.methods.automix import teacher_rate
+from dmjax.train import loop
+from dmjax.train import optimizer as optimizer_lib
+from dmjax.train import progress
+from tests import step_test
+from tests import tiny_automix_config
+from tests.train_test import assert_same_state
+
+CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
+NETWORKS = ("student", "teacher", "mix_block")
+
+
+def pairs(key, x):
+  """Mixup whose draw is the same however the batch is split over devices."""
+  del key
+  lam = 0.5 + 0.4 * jnp.tanh(jnp.mean(x, axis=(1, 2, 3)))
+  partner = jnp.arange(x.shape[0]) ^ 1
+  return mixers.mixup(jax.random.key(0), x, partner=partner, lam=lam)
+
+
+def parts(mixer=pairs, flavour="automix", axis_name=None, **options):
+  model = models.create(
+      "resnet8", num_classes=20, widths=(4, 8, 8), axis_name=axis_name
+  )
+  block = models.create_mix_block(flavour, axis_name=axis_name)
+  options = {"stage": "stage2", "mask_loss": losses.mask_l1} | options
+  return automix_losses.Parts(
+      model, block, mixer, losses.decoupled_cross_entropy, **options
+  )
+
+
+def method(mixer=pairs, axis_name=None, flavour="automix", **options):
+  p = parts(mixer, flavour, axis_name)
+  options = {"stage": "stage2", "total_steps": 10} | options
+  return methods.automix(p.model, p.block, p.mixer, p.loss, **options)
+
+
+def batch(size=8):
+  image = jax.random.normal(jax.random.key(5), (size, 8, 8, 1))
+  return {"image": image, "label": jnp.arange(size) % 10}
+
+
+@pytest.fixture(scope="module")
+def variables():
+  """Of networks in the middle of training: nothing is at its special start."""
+  state = jax.jit(method().init)(jax.random.key(0), batch())
+  params = state.params | {"teacher": state.extra["teacher"]}
+  keys = dict(zip(NETWORKS, jax.random.split(jax.random.key(7), 3)))
+  noise = lambda name: optax.tree.random_like(keys[name], params[name])
+  return {
+      name: {
+          "params": jax.tree.map(
+              lambda p, n: p + 0.2 * n, params[name], noise(name)
+          ),
+          **state.model_state[name],
+      }
+      for name in NETWORKS
+  }
+
+
+def objective(index, p, variables, key=jax.random.key(3), **options):
+  """One of the two losses as a function of the three sets of parameters."""
+
+  def loss(params):
+    both, _ = automix_losses.objectives(
+        p, {k: v | {"params": params[k]} for k, v in variables.items()},
+        batch(), key, mask_weight=0.1, **options,
+    )
+    return both[index]
+
+  return loss, {k: v["params"] for k, v in variables.items()}
+
+
+@pytest.mark.parametrize(
+    "index,learner", ((0, "student"), (1, "mix_block"))
+)
+def test_each_loss_moves_its_own_network_and_no_other(index, learner, variables):
+  loss, params = objective(index, parts(), variables)
+  norms = jax.tree.map(jnp.linalg.norm, jax.jit(jax.grad(loss))(params))
+  for name in NETWORKS:
+    leaves = jax.tree.leaves(norms[name])
+    if name == learner:
+      # Logits of the block all move together with the key's bias, and the
+      # student has parameters behind a ReLU: not every leaf has a gradient.
+      assert np.mean([leaf > 1e-7 for leaf in leaves]) > 0.7, name
+    else:
+      assert all(leaf == 0 for leaf in leaves), name
+
+
+def test_the_mix_block_learns_through_the_teacher(variables):
+  """Against the loss written out, in which nothing stops a gradient."""
+  p = parts()
+  loss, params = objective(1, p, variables)
+  images, labels = batch()["image"], batch()["label"]
+  mixed = pairs(None, images)
+
+  def plain(theta):
+    teacher, block = variables["teacher"], variables["mix_block"]
+    apply = lambda x, **options: p.model.apply(
+        teacher, x, train=True, mutable=["batch_stats"], **options
+    )[0]
+    features = apply(images, features="stage2")[1]
+    mask = p.block.apply(
+        block | {"params": theta}, features, mixed.sources[:, 1],
+        mixed.weights[:, 0], (8, 8),
+    )
+    x = images[mixed.sources[:, 1]]
+    x += mask * (images - x)
+    logits = apply(x)[:, 10:]
+    each = p.loss(logits, labels[mixed.sources], mixed.weights)
+    return each.mean() + 0.1 * losses.mask_l1(mask, mixed.weights[:, 0]).mean()
+
+  theta = params["mix_block"]
+  value, grads = jax.jit(jax.value_and_grad(loss))(params)
+  expected, slopes = jax.jit(jax.value_and_grad(plain))(theta)
+  np.testing.assert_allclose(value, expected, rtol=1e-5)
+  chex.assert_trees_all_close(grads["mix_block"], slopes, rtol=1e-3, atol=1e-6)
+
+
+def test_the_student_is_shown_plain_mixing_near_zero_and_one(variables):
+  images = batch()["image"]
+  lam = jnp.array([0.0, 0.05, 0.08, 0.3, 0.7, 0.92, 0.97, 1.0])
+  mixed = mixers.mixup(jax.random.key(0), images, lam=lam)
+  mask = jax.random.uniform(jax.random.key(1), (8, 8, 8, 1))
+  shown = automix_losses._near_plain(parts(), images, mixed, mask)
+  near = [0, 1, 2, 5, 6, 7]
+  np.testing.assert_array_equal(shown.x[np.array(near)], mixed.x[np.array(near)])
+  by_mask = images[mixed.sources[:, 1]]
+  by_mask += mask * (images - by_mask)
+  np.testing.assert_allclose(shown.x[3:5], by_mask[3:5], atol=1e-6)
+  np.testing.assert_array_equal(shown.weights, mixed.weights)
+
+
+def test_the_two_draws_are_independent(variables):
+  def keys():
+    seen = []
+
+    def mixer(key, x):
+      seen.append(key)
+      return pairs(key, x)
+
+    loss, params = objective(0, parts(mixer), variables)
+    loss(params)
+    return [jax.random.key_data(key) for key in seen]
+
+  first, second = jax.jit(keys)()
+  assert np.any(first != second)
+
+
+def test_clean_and_mixed_images_have_heads_of_their_own(variables):
+  loss, params = objective(0, parts(), variables)
+  p = parts()
+  images, labels = batch()["image"], batch()["label"]
+  logits, _ = p.model.apply(
+      variables["student"], images, train=True, mutable=["batch_stats"]
+  )
+  clean = optax.softmax_cross_entropy_with_integer_labels(
+      logits[:, :10], labels
+  ).mean()
+  silent = jax.tree.map(jnp.copy, params)
+  head = silent["student"]["head"]
+  # A head that says nothing about mixed images has the loss of a guess.
+  head["kernel"] = head["kernel"].at[:, 10:].set(0)
+  head["bias"] = head["bias"].at[10:].set(0)
+  mixed = pairs(None, images)
+  guess = p.loss(jnp.zeros((8, 10)), labels[mixed.sources], mixed.weights)
+  np.testing.assert_allclose(
+      jax.jit(loss)(silent), clean + guess.mean(), rtol=1e-5
+  )
+
+
+def test_later_stages_of_the_teacher_are_not_run_on_clean_images(variables):
+  def cost(function):
+    analysis = jax.jit(function).lower(variables["teacher"]).compile()
+    return analysis.cost_analysis()["flops"]
+
+  p, images, key = parts(stage="stage1"), batch()["image"], jax.random.key(0)
+  whole = lambda k: p.model.apply(
+      k, images, train=True, mutable=["batch_stats"], features="stage1"
+  )
+  part = lambda k: automix_losses._features(p, k, images, key)
+  assert cost(part) < 0.7 * cost(whole)
+  features, teacher = part(variables["teacher"])
+  (_, expected), new = whole(variables["teacher"])
+  np.testing.assert_allclose(features, expected, atol=1e-5)
+  # Statistics are new up to the stage and old behind it.
+  old, new = variables["teacher"]["batch_stats"], new["batch_stats"]
+  found = teacher["batch_stats"]
+  for name in old:
+    is_run = name.startswith(("stem", "stage1"))
+    chex.assert_trees_all_close(found[name], (new if is_run else old)[name])
+
+
+def test_the_statistics_of_the_teacher_are_its_own(variables):
+  run = lambda v: automix_losses.objectives(
+      parts(), v, batch(), jax.random.key(0), mask_weight=0.1
+  )
+  _, (state, _) = jax.jit(run)(variables)
+  for old, new in zip(
+      jax.tree.leaves(variables["teacher"]["batch_stats"]),
+      jax.tree.leaves(state["teacher"]["batch_stats"]), strict=True,
+  ):
+    assert np.all(old != new)
+  with pytest.raises(AssertionError):
+    chex.assert_trees_all_close(state["teacher"], state["student"])
+
+
+@pytest.mark.parametrize("skipped", (True, False))
+def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(
+    skipped, variables
+):
+  options = {"skipped": jnp.asarray(skipped)}
+  loss, params = objective(1, parts(), variables, **options)
+  value, grads = jax.jit(jax.value_and_grad(loss))(params)
+  if skipped:
+    assert value == 0 and optax.global_norm(grads) == 0
+  else:
+    never, _ = objective(1, parts(), variables)
+    np.testing.assert_allclose(value, jax.jit(never)(params), rtol=1e-5)
+    assert optax.global_norm(grads["mix_block"]) > 0
+
+
+def test_as_many_steps_are_skipped_as_asked_for():
+  skipped = jax.vmap(_is_skipped, (0, None))(jnp.arange(4000), 0.2)
+  np.testing.assert_allclose(np.mean(skipped), 0.2, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "step,expected",
+    ((0, 0.999), (99, 0.999), (100, 0.9990244473), (500, 0.9994995),
+     (1000, 0.999999)),
+)
+def test_momentum_has_the_published_values(step, expected):
+  rate = teacher_rate(step, 1000)
+  # To a part in a thousand even of 1e-6: m itself would not resolve that.
+  np.testing.assert_allclose(rate, 1 - expected, rtol=1e-4)
+
+
+def test_the_teacher_is_the_running_average_of_the_student():
+  m = method(momentum=0.9, end_momentum=0.99, momentum_delay=0.5)
+  state = jax.jit(m.init)(jax.random.key(0), batch())
+  weight = teacher = 0.0
+  fill = lambda tree, value: jax.tree.map(lambda p: jnp.full_like(p, value), tree)
+  state = state.replace(extra=fill(state.extra, 0.0))
+  for step in range(8):
+    weight += 1.0
+    state = state.replace(
+        step=jnp.int32(step + 1), params=fill(state.params, weight)
+    )
+    state = m.after_update(state)
+    rate = 0.1 if step < 5 else 0.01 + 0.09 * (np.cos(np.pi * step / 10) + 1) / 2
+    teacher = (1 - rate) * teacher + rate * weight
+  for leaf in jax.tree.leaves(state.extra):
+    np.testing.assert_allclose(leaf, teacher, rtol=1e-5)
+
+
+def test_evaluation_asks_the_clean_head_of_the_teacher():
+  m = method()
+  state = jax.jit(m.init)(jax.random.key(0), batch())
+  noisy = jax.tree.map(lambda p: p + 0.3, state.params["student"])
+  state = state.replace(params=state.params | {"student": noisy})
+  images = batch()["image"]
+  expected = parts().model.apply(
+      {"params": state.extra["teacher"], **state.model_state["teacher"]},
+      images, train=False,
+  )[:, :10]
+  np.testing.assert_array_equal(m.predict(state, images), expected)
+
+
+def test_one_device_and_four_give_the_same_step():
+  m = method(axis_name=parallel.AXIS, flavour="samix")
+  state, step = step_test.build(m, optax.sgd(1.0))
+  one, one_metrics = step_test.on_devices(step, state, step_test.data(), 1)
+  four, four_metrics = step_test.on_devices(step, state, step_test.data(), 4)
+  chex.assert_trees_all_close(one.params, four.params, atol=1e-4)
+  chex.assert_trees_all_close(one.model_state, four.model_state, atol=1e-4)
+  chex.assert_trees_all_close(one.extra, four.extra, atol=1e-6)
+  chex.assert_trees_all_close(one_metrics, four_metrics, rtol=1e-3)
+
+
+def test_groups_of_parameters_have_optimizers_of_their_own():
+  config = tiny_automix_config.get_config()
+  config.optimizer.update(lr=0.1, weight_decay=0.0, momentum=0.0)
+  config.method.groups.mix_block = {"lr": 0.02, "end_lr": 0.01, "momentum": 0.5}
+  tx, schedule = optimizer_lib.of_run(
+      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
+  )
+  params = {"student": {"w": jnp.ones(2)}, "mix_block": {"w": jnp.ones(2)}}
+  state, seen = tx.init(params), []
+  for _ in range(10):
+    updates, state = tx.update(params, state, params)
+    seen.append([updates[k]["w"][0] for k in ("student", "mix_block")])
+  student, block = -np.array(seen).T
+  cosine = (1 + np.cos(np.pi * np.arange(10) / 10)) / 2
+  np.testing.assert_allclose(student, 0.1 * cosine, atol=1e-6)
+  trace = 2 - 0.5 ** np.arange(10)  # Of gradients 1 with momentum 1/2.
+  np.testing.assert_allclose(block, (0.01 + 0.01 * cosine) * trace, rtol=1e-4)
+  np.testing.assert_allclose(schedule(0), 0.1)
+
+
+def test_all_groups_are_clipped_by_one_norm():
+  config = tiny_automix_config.get_config()
+  config.optimizer.update(clip_norm=1.0, lr=1.0, weight_decay=0.0)
+  config.method.groups.mix_block = {"lr": 1.0}
+  tx, _ = optimizer_lib.of_run(
+      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
+  )
+  grads = {"student": jnp.full(1, 3.0), "mix_block": jnp.full(1, 4.0)}
+  updates, _ = tx.update(grads, tx.init(grads), grads)
+  np.testing.assert_allclose(updates["student"], -0.6, rtol=1e-6)
+  np.testing.assert_allclose(updates["mix_block"], -0.8, rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that nothing interrupted."""
+  workdir = tmp_path_factory.mktemp("automix")
+  return workdir, loop.train(tiny_automix_config.get_config(), workdir)
+
+
+def test_a_run_reports_the_mask(finished):
+  workdir, result = finished
+  assert result.finished and result.step == 24
+  last = [r for r in progress.read_metrics(workdir) if "train/loss" in r][-1]
+  assert {"train/mask_gap", "train/mask_loss", "train/mix_block_loss"} <= set(last)
+  assert loop.evaluate(tiny_automix_config.get_config(), workdir) == (
+      pytest.approx(result.metrics)
+  )
+
+
+def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
+    finished, tmp_path, monkeypatch
+):
+  original = progress.Reporter.step
+
+  def step(self, step, metrics, steps):
+    original(self, step, metrics, steps)
+    if step == 7:
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  monkeypatch.setattr(progress.Reporter, "step", step)
+  stopped = loop.train(tiny_automix_config.get_config(), tmp_path)
+  assert not stopped.finished and stopped.step == 7
+  assert loop.train(tiny_automix_config.get_config(), tmp_path).finished
+  assert_same_state(finished[0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    (({"skip": 1.5}, r"skip must lie in \[0, 1\], got 1.5"),
+     ({"lam_margin": -0.1}, "lam_margin must lie in"),
+     ({"end_momentum": 2.0}, "end_momentum must lie in"),
+     ({"stage": "attention"}, "stage must be a stage")),
+)
+def test_misuse_is_named(options, message):
+  with pytest.raises(ValueError, match=message):
+    method(**options)
+
+
+def test_a_second_average_is_refused(tmp_path):
+  config = tiny_automix_config.get_config()
+  config.ema_decay = 0.9
+  with pytest.raises(ValueError, match="ema_decay must be 0 for method"):
+    loop.train(config, tmp_path)
+
+
+@pytest.mark.parametrize("name", automix_config.PUBLISHED)
+def test_the_published_options_make_a_method(name):
+  config = config_lib.default()
+  config.model = {"name": "resnet8", "dtype": "float32"}
+  automix_config.automix(config, **automix_config.PUBLISHED[name])
+  config_lib.validate(config)
+  assert loop.make_method(config, 10).learned is not None
+  optimizer_lib.of_run(
+      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
+  )
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*_automix.py")), ids=str)
+def test_every_configuration_is_valid_and_has_a_smoke_version(path):
+  get_config = runpy.run_path(str(path))["get_config"]
+  for config in (get_config(), get_config("smoke")):
+    config_lib.validate(config)
+    assert loop.make_method(config, 10).learned is not None
+  assert loop.durations(get_config("smoke"), 100).total <= 10

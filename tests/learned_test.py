@@ -1,0 +1,154 @@
+"""A trained Mix Block as a mixer and as a picture."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dmjax import config as config_lib
+from dmjax import main
+from dmjax import mixers
+from dmjax import models
+from dmjax.data import pipelines
+from dmjax.train import learned
+from dmjax.train import loop
+from tests import tiny_automix_config
+from tests import tiny_config
+
+
+def block_mixer(**options):
+  """A Mix Block with random parameters as a mixer of 12 pixel images."""
+  module = models.create_mix_block("automix", embedding="concat")
+  features = jax.random.normal(jax.random.key(0), (5, 3, 3, 6))
+  variables = module.init(
+      jax.random.key(1), features, jnp.arange(5), 0.5, (12, 12)
+  )
+  variables = jax.tree.map(lambda p: 100 * p, variables)
+
+  def block(features, partner, lam, shape):
+    return module.apply(variables, features, partner, lam, shape)[..., 0]
+
+  return functools.partial(
+      mixers.automix, block=block, features=features, **options
+  )
+
+
+def images():
+  return jax.random.uniform(jax.random.key(2), (5, 12, 12, 3))
+
+
+def test_a_mix_block_mixes_by_its_mask():
+  mixer = jax.jit(block_mixer(lam=0.3, partner="roll"))
+  x, mixed = images(), mixer(jax.random.key(0), images())
+  np.testing.assert_array_equal(mixed.sources[:, 1], np.roll(np.arange(5), 1))
+  expected = np.array(x)
+  for i, j in np.asarray(mixed.sources):
+    mask = mixed.mask[i]
+    expected[i] = mask * x[i] + (1 - mask) * x[j]
+  np.testing.assert_allclose(mixed.x, expected, atol=1e-6)
+  assert np.std(mixed.mask) > 0.01
+  np.testing.assert_allclose(
+      mixed.weights[:, 0], mixed.mask.mean((1, 2, 3)), atol=1e-6
+  )
+  np.testing.assert_allclose(mixed.weights.sum(1), 1, atol=1e-6)
+
+
+def test_weights_can_be_the_lambda_of_the_papers():
+  lam = jnp.linspace(0, 1, 5)
+  mixed = block_mixer(lam=lam, keep_lam=True)(jax.random.key(0), images())
+  np.testing.assert_array_equal(mixed.weights[:, 0], lam)
+
+
+def test_no_gradient_reaches_the_block():
+  x = images()
+  mixer = block_mixer(lam=0.5, partner="roll")
+
+  def total(x, features):
+    return jnp.sum(mixer(jax.random.key(0), x, features=features).x)
+
+  by_x, by_features = jax.grad(total, (0, 1))(x, mixer.keywords["features"])
+  assert np.any(by_x != 0) and np.all(by_features == 0)
+
+
+def test_masks_of_another_size_are_refused():
+  mixer = functools.partial(
+      mixers.automix, features=None, block=lambda *_: jnp.ones((5, 3, 3))
+  )
+  with pytest.raises(ValueError, match="mask of the block must be"):
+    mixer(jax.random.key(0), images())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+  workdir = tmp_path_factory.mktemp("learned")
+  config = tiny_automix_config.get_config()
+  config.total = "4 steps"
+  loop.train(config, workdir)
+  return workdir
+
+
+def test_a_run_gives_its_mix_block_as_a_mixer(run):
+  mixer = learned.load(run)
+  x = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
+  mixed = jax.jit(functools.partial(mixer, lam=0.4))(jax.random.key(1), x)
+  assert mixed.x.shape == x.shape and mixed.mask.shape == (4, 8, 8, 1)
+  # That of the state it was saved from, not of a new one.
+  config = loop.read_config(run)
+  data = pipelines.open_pipeline(config.data, "test")
+  _, state = loop.restore(config, run, data)
+  kernel = jax.device_get(state.params["mix_block"]["query"]["kernel"])
+  module = models.create_mix_block("samix")
+  variables = jax.device_get({
+      "params": state.params["mix_block"], **state.model_state["mix_block"]
+  })
+  model = models.create("resnet8", num_classes=20, widths=(4, 8, 8))
+  teacher = jax.device_get({
+      "params": state.extra["teacher"], **state.model_state["teacher"]
+  })
+  features = model.apply(teacher, x, train=False, features="stage2")[1]
+  mask = module.apply(variables, features, mixed.sources[:, 1], 0.4, (8, 8))
+  np.testing.assert_allclose(mixed.mask, mask, atol=1e-5)
+  assert np.std(kernel) > 0
+
+
+def test_the_masks_are_drawn_in_training_and_on_demand(run, tmp_path):
+  assert (run / "masks.png").stat().st_size > 0
+  out = tmp_path / "deep" / "masks.png"
+  assert main.main(["preview", "--workdir", str(run), "--out", str(out)]) == 0
+  assert out.stat().st_size > 0
+
+
+def test_a_run_that_learns_no_mixing_is_named(tmp_path, capsys):
+  config = tiny_config.get_config()
+  config.total = "1 steps"
+  loop.train(config, tmp_path)
+  command = ["preview", "--workdir", str(tmp_path), "--out", "x.png"]
+  assert main.main(command) == main.EXIT_BAD_INPUT
+  assert "'supervised', which does not learn to mix" in capsys.readouterr().err
+
+
+def test_a_mix_block_is_the_mixer_of_another_training(run, tmp_path):
+  config = tiny_config.get_config()
+  config.total = "2 steps"
+  config.mix = {"name": "automix", "workdir": str(run), "alpha": 1.0}
+  result = loop.train(config, tmp_path)
+  assert result.finished and 0 <= result.metrics["top1"] <= 1
+  assert (tmp_path / "mixed.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    "options,message",
+    (({}, "needs the workdir of a run"),
+     ({"workdir": "/nowhere"}, "'/nowhere' holds no run of dmjax")),
+)
+def test_a_mix_block_without_its_run_is_named(options, message):
+  with pytest.raises(ValueError, match=message):
+    config_lib.make_mixer({"name": "automix", **options})
+
+
+def test_an_option_the_mix_block_does_not_have_is_named(run):
+  spec = {"name": "automix", "workdir": str(run), "alhpa": 1.0}
+  with pytest.raises(ValueError, match="has no option 'alhpa'.*'alpha'"):
+    config_lib.make_mixer(spec)
