@@ -109,6 +109,8 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
     builder = tfds.builder(name, **options)
   try:
     builder.download_and_prepare()
+  except AssertionError as error:  # No manual directory, with what to put there.
+    raise ValueError(str(error)) from None
   except ModuleNotFoundError as error:
     if "tensorflow" not in str(error):
       raise
