@@ -79,11 +79,13 @@ def _parser():
                  "Evaluate the newest checkpoint of a run on its test split.")
   evaluate.add_argument("--workdir", type=pathlib.Path, required=True)
   preview = add("preview", _preview,
-                "Draw mixed images with the weights of their sources.",
+                "Draw images as they are augmented, or mixed with their weights.",
                 _OVERRIDES)
   _add_config(preview)
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
+  preview.add_argument("--stage", choices=("augment", "mix"), default="mix",
+                       help="of training, what to draw")
   prepare = add(
       "prepare", _prepare, "Download and prepare a TFDS dataset.",
       "Preparing needs the network; training afterwards does not. Datasets"
@@ -194,7 +196,7 @@ def _preview(args, rest):
   config_lib.validate(config)
   data = pipelines.open_pipeline(config.data, "train")
   args.out.parent.mkdir(parents=True, exist_ok=True)
-  preview.save(config, data, args.out)
+  preview.STAGES[args.stage](config, data, args.out)
   print(args.out)
   return 0
 

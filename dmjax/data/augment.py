@@ -55,6 +55,16 @@ def normalize(
   return (images - mean.reshape(shape)) / std.reshape(shape)
 
 
+def denormalize(
+    images: jax.Array, mean: Sequence[float], std: Sequence[float]
+) -> jax.Array:
+  """The inverse of `normalize`: float32 from 0 to 255, clipped."""
+  mean, std = jnp.asarray(mean), jnp.asarray(std)
+  shape = (1,) * (images.ndim - 1) + (-1,)
+  pixels = images * std.reshape(shape) + mean.reshape(shape)
+  return jnp.clip(pixels * 255, 0, 255)
+
+
 def augment(
     key: jax.Array, images: jax.Array, config: Mapping[str, Any]
 ) -> jax.Array:
