@@ -12,6 +12,7 @@ from dmjax import losses
 from dmjax import mixers
 from dmjax import names
 from dmjax.data import randaugment
+from dmjax.methods import guidance
 
 LOSSES = {
     loss.__name__: loss
@@ -76,6 +77,9 @@ def default() -> ml_collections.ConfigDict:
       },
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
+      # What guides a mixer that asks for saliency: `input_gradient` (one extra
+      # pass), or `spectral_residual` or `fine_grained`, which need no network.
+      "saliency": "input_gradient",
       # `name` and options of a loss of `dmjax.losses`.
       "loss": {"name": "decoupled_cross_entropy", "eta": 0.1},
       # Options beside these go to the optimizer of optax.
@@ -161,6 +165,11 @@ def validate(config: ml_collections.ConfigDict) -> None:
     )
   if config.optimizer.lr <= 0:
     raise ValueError(f"optimizer.lr must be > 0, got {config.optimizer.lr}")
+  if guidance.asked(make_mixer(config.evaluate.mix)).before:
+    raise ValueError(
+        "evaluate.mix must be a mixer without guidance, got"
+        f" {config.evaluate.mix.name!r}"
+    )
   # A trace of mixer and loss on a small batch meets every check they make.
   for mix in (config.mix, config.evaluate.mix):
     _dry_run(make_mixer(mix), make_loss(config.loss))
@@ -195,7 +204,7 @@ def _check_data(data):
 
 def _dry_run(mixer, loss):
   def run(key, images):
-    mixed = mixer(key, images)
+    mixed = mixer(key, images, **guidance.training_free(mixer, images))
     labels = jax.numpy.zeros_like(mixed.sources)
     return loss(jax.numpy.zeros((4, 2)), labels, mixed.weights)
 

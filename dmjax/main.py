@@ -33,6 +33,9 @@ The same command again resumes where the last checkpoint was written. SIGTERM
 saves a checkpoint and ends with exit code 75; a loss that is NaN or Inf ends
 with 3; bad input with 2.
 
+Mixers that are guided by input gradients, class activation maps, teacher
+features or attention cost one extra pass a step; the progress line says which.
+
 On several hosts run the same command on each with --distributed, which finds
 the others by itself on TPU pods and under Slurm; elsewhere also give
 --coordinator, --num_processes and --process_id.

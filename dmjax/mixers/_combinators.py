@@ -101,6 +101,8 @@ def sometimes(
 def call(mixer: Mixer, key: jax.Array, x: jax.Array, options) -> _core.Mixed:
   """Calls a mixer with those of the options that it has."""
   known = options_of(mixer)
+  if options.get("stage") and "stage" not in known:
+    return _blends.identity(key, x)  # A mixer of inputs has mixed at stage 0.
   return mixer(key, x, **{k: v for k, v in options.items() if k in known})
 
 

@@ -19,6 +19,7 @@ from dmjax import models
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
+from dmjax.methods import guidance
 from dmjax.train import checkpoint
 from dmjax.train import evaluation
 from dmjax.train import optimizer as optimizer_lib
@@ -88,7 +89,10 @@ def make_method(config: Any, num_classes: int) -> methods.Method:
   )
   mixer = config_lib.make_mixer(config.mix)
   loss = config_lib.make_loss(config.loss)
-  return methods.supervised(model, mixer, loss, ema_decay=config.ema_decay)
+  return methods.supervised(
+      model, mixer, loss, ema_decay=config.ema_decay, saliency=config.saliency,
+      mean=config.data.mean, std=config.data.std,
+  )
 
 
 def start_from(
@@ -169,7 +173,8 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     preview.save(config, data, workdir / "mixed.png")
   stopping = _watch_sigterm()
   reporter = progress.Reporter(
-      workdir, step=step, total=times.total, batch_size=config.batch_size
+      workdir, step=step, total=times.total, batch_size=config.batch_size,
+      note=guidance.cost(config_lib.make_mixer(config.mix), config.saliency),
   )
   # The order is the promise: evaluate and save what is, then take the next
   # batch. A run that is killed anywhere resumes with that very batch.

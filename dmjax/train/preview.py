@@ -10,6 +10,7 @@ import numpy as np
 from dmjax import config as config_lib
 from dmjax.data import augment
 from dmjax.data import pipelines
+from dmjax.methods import guidance
 from dmjax.train import plots
 
 
@@ -25,8 +26,9 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
   images, labels = batch["image"], batch["label"]
   mixer = config_lib.make_mixer(config.mix)
-  pixels = jnp.asarray(images, jnp.float32) / 255
-  mixed = mixer(jax.random.key(config.seed), pixels)
+  floats = jnp.asarray(images, jnp.float32) / 255
+  guides = guidance.training_free(mixer, floats)
+  mixed = mixer(jax.random.key(config.seed), floats, **guides)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
 
 

@@ -26,7 +26,13 @@ class Reporter:
   """
 
   def __init__(
-      self, workdir: pathlib.Path, *, step: int, total: int, batch_size: int
+      self,
+      workdir: pathlib.Path,
+      *,
+      step: int,
+      total: int,
+      batch_size: int,
+      note: str = "",
   ):
     self._batch_size = batch_size
     self._pending: list[tuple[int, Any]] = []
@@ -42,7 +48,7 @@ class Reporter:
     self._bar = tqdm.tqdm(
         total=total * batch_size, initial=step * batch_size, unit="img",
         unit_scale=True, disable=not self._active, dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 10, desc="train",
+        mininterval=0.1 if sys.stderr.isatty() else 10, desc=f"train ({note})" if note else "train",
     )
 
   def _truncate(self, step):

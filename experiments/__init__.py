@@ -1,0 +1,1 @@
+"""Runnable tables and benchmarks; each writes csv, markdown and a plot."""
