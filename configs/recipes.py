@@ -59,6 +59,7 @@ def make(
   config.model = {"name": backbone, **_model(backbone, row.model)}
   config.data.update({**_data(dataset), **row.data})
   config.mix = _mix(recipe, backbone, mixer, published)
+  config.saliency = table.SALIENCY.get(mixer, config.saliency)
   config.loss = _loss(row.loss, decoupled, published)
   config.optimizer = _optimizer(recipe, backbone, mixer, published)
   config.schedule.update({"per_epoch": True, **row.schedule})

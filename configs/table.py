@@ -162,6 +162,9 @@ ALPHA_EXCEPTIONS = {
     ("100ep", "resnet18", "cutmix"): 0.2, ("300ep", "resnet18", "cutmix"): 0.2,
 }
 
+# What guides a mixer that asks for saliency, where it is not the gradient.
+SALIENCY = {"saliencymix": "fine_grained"}
+
 # ResNeXt-50 on CIFAR decays more with mixers that cut.
 CUTTING = ("cutmix", "attentivemix", "saliencymix", "fmix", "resizemix")
 CUTTING_WEIGHT_DECAY = {("cifar", "resnext50_32x4d"): 5e-4}

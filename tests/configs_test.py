@@ -108,6 +108,7 @@ def check_mixer(config, row, recipe, backbone, mixer, published):
     assert all(spec["per_batch"] for spec in (*specs, config.mix))
     return
   assert config.mix.name == mixer
+  assert config.saliency == table.SALIENCY.get(mixer, "input_gradient")
   if "alpha" in config.mix:
     alpha = alphas[mixer]
     alpha = table.ALPHA_EXCEPTIONS.get((recipe, backbone, mixer), alpha)
@@ -139,7 +140,7 @@ def test_the_docstring_has_command_and_metric(name):
 
 
 def representatives():
-  """Files that hold every recipe, family and mixer with either form of loss.
+  """Files that hold every recipe, family, mixer and loss at least once.
 
   DMJAX_ALL_SMOKES=1 takes one file of every distinct `:smoke`.
   """
@@ -149,7 +150,7 @@ def representatives():
     recipe, _, _, mixer, decoupled = parts_of(name)
     config = get_config(name, "smoke")
     new = {("recipe", recipe), ("family", config.model.name)}
-    new.add((mixer, config.loss.name, decoupled))
+    new |= {("mixer", mixer), ("loss", config.loss.name, decoupled)}
     if os.environ.get("DMJAX_ALL_SMOKES"):
       new = {config.to_json()}
     if not new <= seen:

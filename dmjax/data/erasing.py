@@ -61,16 +61,15 @@ def cutout(key: jax.Array, images: jax.Array, *, size: int) -> jax.Array:
   Returns:
     `[B, H, W, C]`.
   """
-  shape = images.shape
-  high = jnp.asarray(shape[1:3])
-  centres = jax.random.randint(key, (shape[0], 2), jnp.zeros(2, int), high)
+  places = jax.random.uniform(key, (images.shape[0], 2))
 
-  def cut(centre, image):
+  def cut(place, image):
+    centre = jnp.floor(place * jnp.asarray(image.shape[:2]))
     start = centre - size // 2
     inside = _inside(image.shape, start, start + size)
     return jnp.where(inside, jnp.zeros_like(image), image)
 
-  return jax.vmap(cut)(centres, images)
+  return jax.vmap(cut)(places, images)
 
 
 def _inside(shape, start, stop):

@@ -99,7 +99,8 @@ def _enhance(enhancer, image, *, level, sign, increasing, **_):
 
 def _posterize(image, *, level, increasing, **_):
   bits = int(level * 4)
-  return ImageOps.posterize(image, 4 - bits if increasing else bits)
+  bits = 4 - bits if increasing else bits
+  return ImageOps.posterize(image, max(1, bits))  # PIL keeps one bit at least.
 
 
 def _solarize(image, *, level, increasing, **_):
