@@ -11,6 +11,7 @@ import concurrent.futures
 import os
 from typing import Any, NamedTuple
 
+from absl import flags
 import grain
 import jax
 import numpy as np
@@ -233,6 +234,8 @@ def streaming(
 def _iterate(dataset, workers):
   dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=4))
   if workers:
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags.
     options = grain.MultiprocessingOptions(num_workers=workers)
     dataset = dataset.mp_prefetch(options)
   return iter(dataset)
