@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import functools
+import os
 import pathlib
 from typing import Any
 
@@ -11,6 +12,7 @@ import ml_collections
 from dmjax import losses
 from dmjax import mixers
 from dmjax import names
+from dmjax.data import randaugment
 from dmjax.methods import guidance
 
 LOSSES = {
@@ -43,8 +45,10 @@ def default() -> ml_collections.ConfigDict:
       "steps_per_call": 0,
       # `name` and attributes of a network of `dmjax.models`.
       "model": {"name": "resnet18", "dtype": "float32"},
+      # Parameters to start from, a `.safetensors` file in timm's layout.
+      "pretrained": "",
       "data": {
-          # A TFDS dataset, `digits`, or the path of a folder of images.
+          # A TFDS dataset, `digits`, the path of a folder of images, or `mock`.
           "name": "cifar100",
           # Where TFDS datasets lie; TFDS_DATA_DIR or ~/tensorflow_datasets.
           "dir": "",
@@ -55,9 +59,25 @@ def default() -> ml_collections.ConfigDict:
           "workers": 0,
           # 0 keeps the size of the images.
           "image_size": 0,
+          # Of test images: their size, `image_size` if 0, and the length their
+          # shorter side gets before the central crop, the same if 0.
+          "test_image_size": 0,
+          "test_resize": 0,
+          # Range of the area of a random crop that is resized; () for none.
+          "crop_scale": (),
           "crop_padding": 4,
           "crop_mode": "reflect",
           "flip": True,
+          # Strength of colour jitter; RandAugment takes its place.
+          "jitter": 0.0,
+          # A policy such as `rand-m9-mstd0.5-inc1`, for streaming.
+          "rand_augment": "",
+          # Probability of random erasing.
+          "erase": 0.0,
+          # Side of the square cut out; 0 for none.
+          "cutout": 0,
+          # Times that every image is in its batch (arXiv 1901.09335).
+          "repeats": 1,
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
       },
@@ -169,10 +189,10 @@ def validate(config: ml_collections.ConfigDict) -> None:
           f"{key} must be a positive multiple of the {devices} devices, got"
           f" {value}"
       )
-  if config.data.pipeline not in ("resident", "streaming"):
+  _check_data(config.data)
+  if config.pretrained and not os.path.isfile(config.pretrained):
     raise ValueError(
-        "data.pipeline must be resident or streaming, got"
-        f" {config.data.pipeline!r}"
+        f"pretrained must be a .safetensors file, got {config.pretrained!r}"
     )
   if config.optimizer.lr <= 0:
     raise ValueError(f"optimizer.lr must be > 0, got {config.optimizer.lr}")
@@ -187,6 +207,33 @@ def validate(config: ml_collections.ConfigDict) -> None:
     mixer, loss = make_mixer(mix), make_loss(config.loss)
     if mix.name != "automix":
       _dry_run(mixer, loss)
+
+
+def _check_data(data):
+  if data.pipeline not in ("resident", "streaming"):
+    raise ValueError(
+        f"data.pipeline must be resident or streaming, got {data.pipeline!r}"
+    )
+  if data.rand_augment:
+    randaugment.parse(data.rand_augment)
+    if data.pipeline != "streaming":
+      raise ValueError(
+          f"data.rand_augment={data.rand_augment!r} works on pictures, one by"
+          " one; set --config.data.pipeline=streaming and --config.data.workers"
+      )
+  for key in ("erase", "jitter"):
+    if not 0 <= data[key] <= 1:
+      raise ValueError(f"data.{key} must lie in [0, 1], got {data[key]}")
+  scale = tuple(data.crop_scale)
+  if scale and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+    raise ValueError(
+        f"data.crop_scale must be (smallest, largest) within (0, 1], got {scale}"
+    )
+  if scale and data.pipeline == "streaming" and not data.image_size:
+    raise ValueError("data.image_size must be set with data.crop_scale, got 0")
+  for key, least in (("repeats", 1), ("cutout", 0), ("test_resize", 0)):
+    if data[key] < least:
+      raise ValueError(f"data.{key} must be >= {least}, got {data[key]}")
 
 
 def _dry_run(mixer, loss):

@@ -81,7 +81,7 @@ def _parser():
                  "Evaluate the newest checkpoint of a run on its test split.")
   evaluate.add_argument("--workdir", type=pathlib.Path, required=True)
   preview = add("preview", _preview,
-                "Draw mixed images with the weights of their sources.",
+                "Draw images as they are augmented, or mixed with their weights.",
                 _OVERRIDES)
   _add_config(preview, required=False)
   preview.add_argument("--all", action="store_true",
@@ -90,6 +90,8 @@ def _parser():
                        help="draw what a run of method automix has learned")
   preview.add_argument("--out", type=pathlib.Path, required=True,
                        help="the picture to write, .png")
+  preview.add_argument("--stage", choices=("augment", "mix"), default="mix",
+                       help="of training, what to draw")
   prepare = add(
       "prepare", _prepare, "Download and prepare a TFDS dataset.",
       "Preparing needs the network; training afterwards does not. Datasets"
@@ -217,9 +219,8 @@ def _preview(args, rest):
   else:
     config = _load_config(args.config, rest)
     config_lib.validate(config)
-    preview.save(
-        config, pipelines.open_pipeline(config.data, "train"), args.out
-    )
+    data = pipelines.open_pipeline(config.data, "train")
+    preview.STAGES[args.stage](config, data, args.out)
   print(args.out)
   return 0
 

@@ -118,6 +118,20 @@ def test_preview_needs_a_configuration_or_all(tmp_path, capsys):
   assert "either --config FILE or --all" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("pipeline", ("resident", "streaming"))
+def test_preview_draws_augmented_images(tmp_path, pipeline):
+  out = tmp_path / "augmented.png"
+  overrides = ["--config.data.crop_scale=(0.3, 1.0)", "--config.data.erase=0.5",
+               "--config.data.jitter=0.4", "--config.data.cutout=3",
+               f"--config.data.pipeline={pipeline}"]
+  if pipeline == "streaming":
+    overrides += ["--config.data.image_size=12",
+                  "--config.data.rand_augment=rand-m9-mstd0.5-inc1"]
+  arguments = ["preview", "--stage", "augment", "--config", CONFIG]
+  assert main.main([*arguments, "--out", str(out), *overrides]) == 0
+  assert out.stat().st_size > 5000
+
+
 @pytest.mark.parametrize("command", ("train", "evaluate", "preview", "prepare"))
 def test_help_is_there_for_every_command(command, capsys):
   with pytest.raises(SystemExit) as end:

@@ -1,20 +1,19 @@
-"""CIFAR-100, ResNet-18, CutMix with DM(CE), 200 epochs.
+"""CIFAR-100, ResNet-18, CutMix, DM(CE), 200 epochs.
 
     dmjax train --config configs/cifar100/resnet18_cutmix_dm.py --workdir runs/a
 
-The recipe of OpenMixup: SGD 0.1 with a cosine per epoch, batch 100, weight
-decay on every parameter, lambda ~ Beta(0.2, 0.2) once per batch.
+The published tables hold mixup CE only: 79.45 after 200, 79.58 after 400, 78.17
+after 800, 78.29 after 1200 epochs, in the tables of OpenMixup (arXiv
+2209.04851). Its alpha, eta and weight decay are those of the published
+configuration, which trains for 800 epochs: `--config.total='800 epochs'`.
+Metric: median of the test top-1 of the last 10 epochs.
 """
 
-from dmjax import config as config_lib
+from configs import recipes
 
 
-def get_config():
-  """The configuration."""
-  config = config_lib.default()
-  config.batch_size = 100
-  config.total = "200 epochs"
-  config.mix = {"name": "cutmix", "alpha": 0.2, "per_batch": True}
-  config.schedule.per_epoch = True
-  config.evaluate.update(every="1 epochs", batch_size=500)
-  return config
+def get_config(arg: str = ""):
+  """The configuration; `:smoke` for two steps on noise."""
+  return recipes.make(
+      "cifar", "cifar100", "resnet18", "cutmix", decoupled=True, arg=arg
+  )

@@ -11,6 +11,7 @@ import concurrent.futures
 import os
 from typing import Any, NamedTuple
 
+from absl import flags
 import grain
 import jax
 import numpy as np
@@ -18,9 +19,12 @@ from PIL import Image
 import tqdm
 
 from dmjax import parallel
+from dmjax.data import crops
+from dmjax.data import randaugment
 from dmjax.data import sources
 
 Arrays = dict[str, np.ndarray]
+Augment = Callable[[np.random.Generator, Image.Image], Image.Image]
 
 
 class Pipeline(NamedTuple):
@@ -68,13 +72,18 @@ def shard_rows(rows: np.ndarray) -> np.ndarray:
   return np.split(rows, jax.process_count())[jax.process_index()]
 
 
-def resident(split: sources.Split, image_size: int = 0) -> Pipeline:
+def resident(
+    split: sources.Split, image_size: int = 0, *, resize: int = 0,
+    repeats: int = 1,
+) -> Pipeline:
   """Decodes the whole split, with a progress bar, and keeps it on the devices.
 
   Args:
     split: The split.
     image_size: Size that images are resized to; 0 keeps theirs, which must
       then be the same for all.
+    resize: Of the shorter side, before the central crop to `image_size`.
+    repeats: Times that every image is in its batch.
 
   Returns:
     The pipeline.
@@ -82,12 +91,12 @@ def resident(split: sources.Split, image_size: int = 0) -> Pipeline:
   Raises:
     ValueError: For images of different sizes, or labels out of range.
   """
-  images, labels = _decode(split, image_size)
+  images, labels = _decode(split, image_size, resize)
   shared = parallel.replicate({"images": images, "labels": labels})
 
   def batches(batch_size, seed, position=None):
-    steps = iter(_epochs(split.size, batch_size, seed, position or 0))
     done = [position or 0]
+    steps = _epochs(split.size, batch_size, seed, done[0], repeats)
 
     def following():
       done[0] += 1
@@ -105,20 +114,24 @@ def resident(split: sources.Split, image_size: int = 0) -> Pipeline:
   )
 
 
-def _epochs(size, batch_size, seed, step) -> Iterator[np.ndarray]:
-  """Row numbers of every global batch from `step` on, shuffled per epoch."""
+def _epochs(size, batch_size, seed, step, repeats) -> Iterator[np.ndarray]:
+  """Row numbers of every global batch from `step` on, shuffled per epoch.
+
+  With repeats an epoch has as many batches, of fewer different rows; where they
+  do not divide a batch, the last image goes on in the next one.
+  """
   per_epoch = size // batch_size
   while True:
     epoch, first = divmod(step, per_epoch)
     order = np.random.default_rng((seed, epoch)).permutation(size)
     for batch in range(first, per_epoch):
-      rows = order[batch * batch_size : (batch + 1) * batch_size]
-      yield rows.astype(np.int32)
+      places = np.arange(batch * batch_size, (batch + 1) * batch_size)
+      yield order[places // repeats].astype(np.int32)
       step += 1
 
 
-def _decode(split, image_size):
-  read = lambda i: _read(split, i, image_size)
+def _decode(split, image_size, resize):
+  read = lambda i: _read(split, i, image_size, resize)
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     examples = list(tqdm.tqdm(
         pool.map(read, range(split.size)), "decoding", split.size,
@@ -134,53 +147,70 @@ def _decode(split, image_size):
   return np.stack([image for image, _ in examples]), labels
 
 
-def _read(split, index, image_size):
+def _read(split, index, image_size, resize=0):
+  """An example of the given size."""
+  image, label = _read_whole(split, index)
+  if image_size and (resize or image.shape[:2] != (image_size, image_size)):
+    square = crops.central_crop(to_picture(image), image_size, resize)
+    image = to_pixels(square)
+  return image, label
+
+
+def _read_whole(split, index):
   image, label = split.read(index)
   if not 0 <= label < len(split.class_names):
     raise ValueError(
         f"label of example {index} must lie in [0, {len(split.class_names)}), got"
         f" {label}"
     )
-  if image_size and image.shape[:2] != (image_size, image_size):
-    image = _resize(image, image_size)
   return image, label
 
 
-def _resize(image, size):
-  """Shorter side to `size`, then the central square."""
-  grey = image.shape[-1] == 1
-  picture = Image.fromarray(image[..., 0] if grey else image)
-  scale = size / min(picture.size)
-  sides = [max(size, round(side * scale)) for side in picture.size]
-  picture = picture.resize(sides, Image.Resampling.BICUBIC)
-  left, top = ((side - size) // 2 for side in sides)
-  pixels = np.asarray(picture.crop((left, top, left + size, top + size)))
-  return pixels[..., None] if grey else pixels
+def to_picture(image: np.ndarray) -> Image.Image:
+  """Pixels `uint8[H, W, C]` as a picture, grey for C = 1."""
+  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def to_pixels(picture: Image.Image) -> np.ndarray:
+  """A picture as `uint8[H, W, C]`."""
+  pixels = np.asarray(picture)
+  return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def streaming(
-    split: sources.Split, image_size: int = 0, workers: int = 0
+    split: sources.Split, image_size: int = 0, workers: int = 0, *,
+    resize: int = 0, repeats: int = 1, augment: Augment | None = None,
 ) -> Pipeline:
-  """Decodes and resizes while training runs, with Grain.
+  """Decodes, resizes and augments while training runs, with Grain.
 
   Args:
     split: The split.
     image_size: Size that images are resized to; 0 keeps theirs, which must
       then be the same for all.
     workers: Worker processes; 0 decodes in threads of this one.
+    resize: Of the shorter side, before the central crop to `image_size`.
+    repeats: Times that every image is in its batch.
+    augment: `(rng, picture) -> picture` of the final size, for training batches
+      instead of the resizing.
 
   Returns:
     The pipeline.
   """
 
-  def load(index):
-    image, label = _read(split, index, image_size)
+  def load(index, rng=None):
+    if augment is None or rng is None:
+      image, label = _read(split, index, image_size, resize)
+    else:
+      image, label = _read_whole(split, index)
+      image = to_pixels(augment(rng, to_picture(image)))
     return {"image": image, "label": np.int32(label)}
 
   def batches(batch_size, seed, position=None):
     processes = jax.process_count()
     dataset = grain.MapDataset.range(jax.process_index(), split.size, processes)
-    dataset = dataset.seed(seed).shuffle().repeat().map(load)
+    dataset = dataset.seed(seed).shuffle().repeat()
+    # A dataset mixed with itself has each of its elements several times in turn.
+    dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load)
     dataset = dataset.batch(batch_size // processes, drop_remainder=True)
     iterator = _iterate(dataset, workers)
     if position is not None:
@@ -204,17 +234,57 @@ def streaming(
 def _iterate(dataset, workers):
   dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=4))
   if workers:
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags.
     options = grain.MultiprocessingOptions(num_workers=workers)
     dataset = dataset.mp_prefetch(options)
   return iter(dataset)
 
 
-PIPELINES = {"resident": resident, "streaming": streaming}
-
-
 def open_pipeline(config: Mapping[str, Any], split: str) -> Pipeline:
   """The pipeline of `config.data` for one of its splits, `train` or `test`."""
   opened = sources.open_split(config["name"], config[split], config["dir"])
+  options = {"image_size": config["image_size"], "repeats": config["repeats"]}
+  if split == "test":
+    size = config["test_image_size"] or config["image_size"]
+    options = {"image_size": size, "resize": config["test_resize"]}
   if config["pipeline"] == "resident":
-    return resident(opened, config["image_size"])
-  return streaming(opened, config["image_size"], config["workers"])
+    return resident(opened, **options)
+  if split == "train":
+    options["augment"] = host_augment(config)
+  return streaming(opened, workers=config["workers"], **options)
+
+
+def host_augment(config: Mapping[str, Any]) -> Augment | None:
+  """What streaming workers do to a training picture; None for resizing alone.
+
+  Args:
+    config: The `data` section.
+
+  Returns:
+    `(rng, picture) -> picture`.
+  """
+  size, scale = config["image_size"], tuple(config["crop_scale"])
+  text, fill = config["rand_augment"], _fill(config["mean"])
+  policy = randaugment.parse(text) if text else None
+  if not (scale or policy):
+    return None
+
+  def augment(rng, picture):
+    if scale:
+      picture = crops.random_resized_crop_on_host(
+          rng, picture, size, scale=scale
+      )
+    elif size:
+      picture = crops.central_crop(picture, size)
+    if policy:
+      picture = randaugment.rand_augment(rng, picture, policy, fill)
+    return picture
+
+  return augment
+
+
+def _fill(mean):
+  """The mean colour, which normalisation makes zero."""
+  values = tuple(round(255 * value) for value in mean)
+  return values if len(values) > 1 else values * 3

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
+import functools
 import io
 import logging
 import os
@@ -15,10 +16,15 @@ from tensorflow_datasets.core import read_only_builder
 
 from dmjax import names
 from dmjax.data import digits
+from dmjax.data import fgvc_aircraft
+from dmjax.data import mock
+from dmjax.data import tiny_imagenet
 
 # Builders for datasets that TFDS does not have.
 BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
     "digits": digits.Digits,
+    "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
+    "tiny_imagenet": tiny_imagenet.TinyImagenet,
 }
 _SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -53,8 +59,9 @@ def open_split(name: str, split: str, data_dir: str = "") -> Split:
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
-    name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), or the
-      path of a folder `root/<split>/<class>/*.png|jpg`.
+    name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), the
+      path of a folder `root/<split>/<class>/*.png|jpg`, or `mock` for a few
+      images of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
       sub-folder for a folder.
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
@@ -68,6 +75,11 @@ def open_split(name: str, split: str, data_dir: str = "") -> Split:
   """
   if os.sep in name and pathlib.Path(name).expanduser().is_dir():
     return _open_folder(pathlib.Path(name).expanduser(), split)
+  if name == "mock":
+    read = functools.partial(mock.read, split)
+    return Split(
+        read, mock.size(split), tuple(map(str, range(mock.NUM_CLASSES)))
+    )
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None
   builder = _builder(name, directory or default_data_dir())
   return _open_builder(builder, name, split)
@@ -97,6 +109,8 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
     builder = tfds.builder(name, **options)
   try:
     builder.download_and_prepare()
+  except AssertionError as error:  # No manual directory, with what to put there.
+    raise ValueError(str(error)) from None
   except ModuleNotFoundError as error:
     if "tensorflow" not in str(error):
       raise

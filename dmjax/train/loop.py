@@ -142,6 +142,23 @@ def _model(config, num_classes):
   )
 
 
+def start_from(
+    config: Any, state: methods.TrainState, data: pipelines.Pipeline
+) -> methods.TrainState:
+  """The state with the parameters of the file `config.pretrained`."""
+  options = dict(config.model)
+  del options["dtype"]  # Parameters are float32 in any case.
+  _, variables = models.load_pretrained(
+      options.pop("name"), config.pretrained, num_classes=data.num_classes,
+      image_size=data.image_shape[0], key=jax.random.key(config.seed),
+      **options,
+  )
+  params = variables.pop("params")
+  ema = (params, variables) if state.ema is not None else None
+  ema = jax.tree.map(jnp.copy, ema)  # The step donates the state it is given.
+  return state.replace(params=params, model_state=variables, ema=ema)
+
+
 def train(config: Any, workdir: pathlib.Path) -> Result:
   """Trains, or goes on training, in a working directory.
 
@@ -187,6 +204,8 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   state = step_lib.create_state(
       method, optimizer, jax.random.key(config.seed), example
   )
+  if config.pretrained:
+    state = start_from(config, state, data)
   state = parallel.replicate(state)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   state, restored = checkpoint.restore(manager, state) or (state, {})

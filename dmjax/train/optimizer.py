@@ -39,9 +39,17 @@ def _cosine(lr, total, end):
 SCHEDULES = {"constant": _constant, "cosine": _cosine}
 
 
+# Tables of transformers that have more than one axis and yet no inputs.
+_NOT_DECAYED = ("cls_token", "pos_embed", "relative_position_bias_table")
+
+
 def decay_mask(params: Any) -> Any:
-  """True for kernels, false for norms, biases and other vectors."""
-  return jax.tree.map(lambda p: p.ndim > 1, params)
+  """True for kernels, false for vectors and for tables of positions."""
+
+  def decayed(path, leaf):
+    return leaf.ndim > 1 and path[-1].key not in _NOT_DECAYED
+
+  return jax.tree_util.tree_map_with_path(decayed, params)
 
 
 def make_schedule(

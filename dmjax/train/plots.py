@@ -74,6 +74,26 @@ def mixed_batch(
   plt.close(figure)
 
 
+def images(pixels: np.ndarray, path: pathlib.Path) -> None:
+  """Images in rows of eight.
+
+  Args:
+    pixels: `[B, H, W, C]`, from 0 to 255.
+    path: The picture.
+  """
+  rows = -(-len(pixels) // 8)
+  figure, grid = plt.subplots(
+      rows, min(len(pixels), 8), figsize=(9, 1.2 * rows), squeeze=False
+  )
+  for axes in grid.flat:
+    axes.set_axis_off()
+  for axes, image in zip(grid.flat, pixels):
+    _show(axes, image, "")
+  figure.tight_layout()
+  figure.savefig(path, dpi=110)
+  plt.close(figure)
+
+
 def zoo(
     images: np.ndarray,
     names: Sequence[str],

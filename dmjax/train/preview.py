@@ -1,4 +1,4 @@
-"""What mixers make of images, as pictures."""
+"""What augmentation and mixers make of images, as pictures."""
 
 import functools
 import pathlib
@@ -45,6 +45,32 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   mixer = functools.partial(mixer, jax.random.key(config.seed), **guides)
   mixed = _as_shown(config.data, mixer, images)
   plots.mixed_batch(images, labels, mixed, data.class_names, path)
+
+
+def save_augmented(
+    config: Any, data: pipelines.Pipeline, path: pathlib.Path
+) -> None:
+  """Draws the first training images as they are augmented, before mixing.
+
+  Args:
+    config: The configuration, of which the seed and the data are used.
+    data: The training split.
+    path: The picture.
+  """
+  count = min(24, data.size) // 8 * 8 or data.size
+  batch = data.batches(count, config.seed).next()
+
+  def prepare(key, batch, shared):
+    batch = data.select(batch, shared)
+    images = augment.augment(key, batch["image"], config.data)
+    return augment.denormalize(images, config.data.mean, config.data.std)
+
+  key = jax.random.key(config.seed)
+  images = jax.jit(prepare)(key, batch, data.shared)
+  plots.images(jax.device_get(images), path)
+
+
+STAGES = {"augment": save_augmented, "mix": save}
 
 
 def save_all(path: pathlib.Path, *, seed: int = 0) -> None:

@@ -1,0 +1,15 @@
+"""CIFAR-10, ResNet-18, MixUp, CE, 200 epochs.
+
+    dmjax train --config configs/cifar10/resnet18_mixup.py --workdir runs/a
+
+Expected top-1: 95.70 after 200, 96.55 after 400, 96.62 after 800, 96.84 after
+1200 epochs, in the tables of OpenMixup (arXiv 2209.04851). Metric: median of
+the test top-1 of the last 10 epochs.
+"""
+
+from configs import recipes
+
+
+def get_config(arg: str = ""):
+  """The configuration; `:smoke` for two steps on noise."""
+  return recipes.make("cifar", "cifar10", "resnet18", "mixup", arg=arg)

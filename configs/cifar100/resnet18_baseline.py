@@ -1,0 +1,15 @@
+"""CIFAR-100, ResNet-18, no mixing, CE, 200 epochs.
+
+    dmjax train --config configs/cifar100/resnet18_baseline.py --workdir runs/a
+
+Expected top-1: 76.42 after 200, 77.73 after 400, 78.04 after 800, 78.55 after
+1200 epochs, in the tables of OpenMixup (arXiv 2209.04851). Metric: median of
+the test top-1 of the last 10 epochs.
+"""
+
+from configs import recipes
+
+
+def get_config(arg: str = ""):
+  """The configuration; `:smoke` for two steps on noise."""
+  return recipes.make("cifar", "cifar100", "resnet18", arg=arg)

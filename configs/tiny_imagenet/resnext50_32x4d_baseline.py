@@ -1,0 +1,14 @@
+"""Tiny-ImageNet-200, ResNeXt-50 (32x4d), no mixing, CE, 400 epochs.
+
+    dmjax train --config configs/tiny_imagenet/resnext50_32x4d_baseline.py --workdir runs/a
+
+Expected top-1: 65.04 after 400 epochs, in the tables of OpenMixup (arXiv
+2209.04851). Metric: median of the test top-1 of the last 10 epochs.
+"""
+
+from configs import recipes
+
+
+def get_config(arg: str = ""):
+  """The configuration; `:smoke` for two steps on noise."""
+  return recipes.make("tiny", "tiny_imagenet", "resnext50_32x4d", arg=arg)

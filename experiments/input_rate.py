@@ -1,0 +1,152 @@
+"""How fast 224 px training images come out of JPEG files.
+
+    python -m experiments.input_rate
+
+Writes JPEGs of 500x375 pixels into ArrayRecord files, then measures images per
+second of decoding, RandomResizedCrop to 224 and batching: by a plain loop over
+files with PIL, and by the streaming pipeline with threads and with workers. The
+result is `experiments/input_rate/`: results.csv and README.md.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+import csv
+import io
+import os
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+from PIL import Image
+import tensorflow_datasets as tfds
+
+from dmjax import config as config_lib
+from dmjax.data import crops
+from dmjax.data import pipelines
+
+OUT = pathlib.Path(__file__).parent / "input_rate"
+COUNT = 256
+COLUMNS = ("input", "workers", "images_per_second")
+
+
+class Photographs(tfds.core.GeneratorBasedBuilder):
+  """Smooth colours with noise, about as large as ImageNet's files."""
+
+  VERSION = tfds.core.Version("1.0.0")
+
+  def _info(self):
+    return self.dataset_info_from_configs(
+        features=tfds.features.FeaturesDict({
+            "image": tfds.features.Image(
+                shape=(None, None, 3), encoding_format="jpeg"
+            ),
+            "label": tfds.features.ClassLabel(num_classes=10),
+        }),
+        supervised_keys=("image", "label"),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._generate_examples()}
+
+  def _generate_examples(self):
+    for number, file in enumerate(files()):
+      yield number, {"image": file, "label": number % 10}
+
+
+def files() -> list[bytes]:
+  """The JPEG files."""
+  rng, encoded = np.random.default_rng(0), []
+  for _ in range(COUNT):
+    coarse = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    smooth = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
+    noise = rng.normal(0, 12, (375, 500, 3))
+    pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="JPEG", quality=90)
+    encoded.append(file.getvalue())
+  return encoded
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+  """Measures and writes."""
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
+  parser.add_argument("--out", type=pathlib.Path, default=OUT)
+  parser.add_argument("--batches", type=int, default=24)
+  parser.add_argument("--batch_size", type=int, default=32)
+  parser.add_argument("--workers", type=int, nargs="*", default=(0, 1, 2))
+  args = parser.parse_args(arguments)
+  args.out.mkdir(parents=True, exist_ok=True)
+  count, size = args.batches, args.batch_size
+  rows = [("PIL loop", "-", rate(plain(files(), size), count, size))]
+  with tempfile.TemporaryDirectory() as directory:
+    builder = Photographs(data_dir=directory, file_format="array_record")
+    builder.download_and_prepare()
+    for workers in args.workers:
+      following = streaming(directory, workers, size)
+      rows.append(("streaming", workers, rate(following, count, size)))
+  with open(args.out / "results.csv", "w", newline="", encoding="utf-8") as file:
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    writer.writerows((a, b, f"{c:.1f}") for a, b, c in rows)
+  (args.out / "README.md").write_text(report(rows))
+
+
+def plain(encoded: Sequence[bytes], batch_size: int) -> Callable[[], np.ndarray]:
+  """Batches by the shortest loop: open, crop, stack."""
+  rng = np.random.default_rng(0)
+
+  def following():
+    images = []
+    for index in rng.integers(len(encoded), size=batch_size):
+      picture = Image.open(io.BytesIO(encoded[index])).convert("RGB")
+      crop = crops.random_resized_crop_on_host(rng, picture, 224)
+      images.append(np.asarray(crop))
+    return np.stack(images)
+
+  return following
+
+
+def streaming(directory: str, workers: int, batch_size: int):
+  """Batches of the streaming pipeline."""
+  section = config_lib.default().data
+  section.update(
+      name="photographs", dir=directory, pipeline="streaming", workers=workers,
+      image_size=224, crop_scale=(0.08, 1.0), crop_padding=0,
+  )
+  pipeline = pipelines.open_pipeline(section, "train")
+  return pipeline.batches(batch_size, 0).next
+
+
+def rate(following: Callable[[], object], count: int, batch_size: int) -> float:
+  """Images per second over `count` batches, after two that are not timed."""
+  for _ in range(2):
+    following()
+  start = time.perf_counter()
+  for _ in range(count):
+    following()
+  return count * batch_size / (time.perf_counter() - start)
+
+
+def report(rows) -> str:
+  """The table in markdown."""
+  lines = [
+      "# Rate of the input pipeline",
+      "",
+      "    python -m experiments.input_rate",
+      "",
+      f"JPEGs of 500x375 px, decoded, RandomResizedCrop to 224 px, batched; on"
+      f" {os.cpu_count()} CPU cores with a load of {os.getloadavg()[0]:.1f} at"
+      " the end. Without workers the pipeline decodes in four threads.",
+      "",
+      "| input | worker processes | images/s |",
+      "|---|---|---|",
+      *(f"| {name} | {workers} | {value:.0f} |" for name, workers, value in rows),
+  ]
+  return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,84 @@
+"""Streaming 224 px JPEGs from ArrayRecord files with worker processes."""
+
+import io
+
+import numpy as np
+from PIL import Image
+import pytest
+import tensorflow_datasets as tfds
+
+from dmjax import config as config_lib
+from dmjax.data import pipelines
+
+SIZE = 24
+
+
+class Photographs(tfds.core.GeneratorBasedBuilder):
+  """JPEGs of different shapes whose grey level is their number."""
+
+  VERSION = tfds.core.Version("1.0.0")
+
+  def _info(self):
+    return self.dataset_info_from_configs(
+        features=tfds.features.FeaturesDict({
+            "image": tfds.features.Image(
+                shape=(None, None, 3), encoding_format="jpeg"
+            ),
+            "label": tfds.features.ClassLabel(num_classes=SIZE),
+        }),
+        supervised_keys=("image", "label"),
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._generate_examples()}
+
+  def _generate_examples(self):
+    rng = np.random.default_rng(0)
+    for number in range(SIZE):
+      pixels = rng.integers(0, 256, (256, 300 + number, 3), dtype=np.uint8)
+      file = io.BytesIO()
+      Image.fromarray(pixels).save(file, format="JPEG")
+      yield number, {"image": file.getvalue(), "label": number}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  directory = tmp_path_factory.mktemp("tfds")
+  Photographs(
+      data_dir=directory, file_format="array_record"
+  ).download_and_prepare()
+  section = config_lib.default().data
+  section.update(
+      name="photographs", dir=str(directory), pipeline="streaming",
+      image_size=224, crop_scale=(0.3, 1.0), crop_padding=0,
+      rand_augment="rand-m9-mstd0.5-inc1",
+  )
+  return section
+
+
+def test_worker_processes_resume_at_the_exact_example(data):
+  data.workers = 2
+  stream = pipelines.open_pipeline(data, "train").batches(8, 3)
+  seen, positions = [], []
+  for _ in range(5):
+    positions.append(stream.position())
+    seen.append(stream.next())
+  assert seen[0]["image"].shape == (8, 224, 224, 3)
+  labels = np.concatenate([batch["label"] for batch in seen[:3]])
+  assert sorted(labels) == list(range(SIZE))
+  again = pipelines.open_pipeline(data, "train").batches(8, 3, positions[2])
+  for expected in seen[2:]:
+    batch = again.next()
+    np.testing.assert_array_equal(batch["label"], expected["label"])
+    np.testing.assert_array_equal(batch["image"], expected["image"])
+
+
+def test_workers_and_threads_give_the_same_batches(data):
+  batches = []
+  for workers in (0, 1):
+    data.workers = workers
+    stream = pipelines.open_pipeline(data, "train").batches(4, 5)
+    batches.append([stream.next() for _ in range(2)])
+  for first, second in zip(*batches):
+    np.testing.assert_array_equal(first["image"], second["image"])
+    np.testing.assert_array_equal(first["label"], second["label"])
