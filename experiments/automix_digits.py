@@ -130,6 +130,12 @@ training reports is the mean over the first and over the last
 
 Each row is a pair. Above each mask stand the lambda that was asked for and the
 mean of the mask. Dark is the second image: it shows through where it has ink.
+
+The settings were chosen by looking at such pictures of earlier runs, one each.
+With AutoMix's block (lambda as a channel, no reward for variance, its rate 0.1)
+the masks stayed flat: plain mixup, with means close to lambda. The same block
+with a reward for variance and rate 1 also kept a variance of nearly 0 in 25
+epochs. SAMix's block with that reward is what is shown.
 """
 
 

@@ -79,19 +79,22 @@ def automix(
   ):
     if not 0 <= value <= top:
       raise ValueError(f"{name} must lie in [0, {top}], got {value}")
-  parts = automix_losses.Parts(model, block, mixer, loss, mask_loss, stage, lam_margin)
+  parts = automix_losses.Parts(
+      model, block, mixer, loss, mask_loss, stage, lam_margin
+  )
 
   def loss_fn(params, state, batch, key):
     params = params | {"teacher": state.extra["teacher"]}
-    variables = {k: {"params": params[k], **state.model_state[k]} for k in params}
+    variables = {
+        k: {"params": params[k], **state.model_state[k]} for k in params
+    }
     fraction = state.step / total_steps
     weight = mask_weight * (_cosine(fraction) if mask_decay else 1.0)
     skipped = _is_skipped(state.step, skip) if skip else None
-    (student, mix_block), aux = automix_losses.objectives(
+    both, (model_state, metrics) = automix_losses.objectives(
         parts, variables, batch, key, mask_weight=weight, skipped=skipped
     )
-    model_state, metrics = aux
-    total = student + mix_block
+    total = sum(both)
     metrics["loss"] = (total * batch["label"].size, batch["label"].size)
     return total, (model_state, metrics)
 
