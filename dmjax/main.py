@@ -180,9 +180,10 @@ def _train(args, rest):
 def _evaluate(args, rest):
   # pylint: disable=g-import-not-at-top
   from dmjax.train import loop
+  from dmjax.train import workdir as workdir_lib
 
   _no_more(rest)
-  config = loop.read_config(args.workdir)
+  config = workdir_lib.read_config(args.workdir)
   _print_table(loop.evaluate(config, args.workdir), 0.0)
   return 0
 

@@ -22,7 +22,7 @@ import tqdm
 from configs import automix
 from dmjax import config as config_lib
 from dmjax import parallel
-from dmjax.train import loop
+from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
 from experiments import mixer_cost
@@ -50,7 +50,7 @@ def configurations(model: str, batch: int) -> dict:
 
 def compile_step(config):
   """The compiled step on one device, and its arguments."""
-  method = loop.make_method(config, 100, 1000)
+  method = build.make_method(config, 100, 1000)
   optimizer, schedule = optimizer_lib.of_run(
       config, warmup_steps=0, total_steps=1000, steps_per_epoch=500
   )

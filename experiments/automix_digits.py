@@ -22,6 +22,7 @@ from dmjax.data import augment
 from dmjax.methods import learned as learned_lib
 from dmjax.train import learned
 from dmjax.train import loop
+from dmjax.train import build
 from dmjax.train import progress
 from experiments import mixer_cost
 
@@ -65,7 +66,7 @@ def measure(config, data, found: learned_lib.Learned) -> dict[str, float]:
 
 def before_training(config, data) -> learned_lib.Learned:
   """The Mix Block that the run starts from."""
-  method = loop.make_method(config, data.num_classes)
+  method = build.make_method(config, data.num_classes)
   example = {"image": jnp.zeros((1, *data.image_shape))}
   state = jax.jit(method.init)(jax.random.key(config.seed), example)
   return method.learned(state)

@@ -28,7 +28,7 @@ from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
 from dmjax.train import evaluation
-from dmjax.train import loop
+from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
 
@@ -88,7 +88,7 @@ def make_runner(mixer: str, loss: str, labels: int, *, steps: int):
   optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
   data = pipelines.open_pipeline(config.data, "train")
   test = pipelines.open_pipeline(config.data, "test")
-  method = loop.make_method(config, data.num_classes)
+  method = build.make_method(config, data.num_classes)
   evaluate = evaluation.make_evaluator(config, method, test)
   example = {"image": jnp.zeros((1, *data.image_shape))}
 

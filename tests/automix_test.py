@@ -24,6 +24,8 @@ from dmjax.methods import automix_losses
 from dmjax.methods.automix import _is_skipped
 from dmjax.methods.automix import teacher_rate
 from dmjax.train import loop
+from dmjax.train import durations
+from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import progress
 from tests import step_test
@@ -394,7 +396,7 @@ def test_the_published_options_make_a_method(name):
   config.model = {"name": "resnet8", "dtype": "float32"}
   automix_config.automix(config, **automix_config.PUBLISHED[name])
   config_lib.validate(config)
-  assert loop.make_method(config, 10).learned is not None
+  assert build.make_method(config, 10).learned is not None
   optimizer_lib.of_run(
       config, warmup_steps=0, total_steps=10, steps_per_epoch=1
   )
@@ -405,5 +407,5 @@ def test_every_configuration_is_valid_and_has_a_smoke_version(path):
   get_config = runpy.run_path(str(path))["get_config"]
   for config in (get_config(), get_config("smoke")):
     config_lib.validate(config)
-    assert loop.make_method(config, 10).learned is not None
-  assert loop.durations(get_config("smoke"), 100).total <= 10
+    assert build.make_method(config, 10).learned is not None
+  assert durations.of_run(get_config("smoke"), 100).total <= 10

@@ -15,7 +15,7 @@ from dmjax import mixers
 from dmjax import models
 from dmjax import parallel
 from dmjax.methods import guidance
-from dmjax.train import loop
+from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
 
@@ -65,7 +65,7 @@ def test_every_mixer_trains_from_its_configuration(name, loss):
   """Twenty steps on one batch: finite, and the parameters move."""
   config = any_mixer.get_config(f"{name},{loss},smoke")
   config_lib.validate(config)
-  method = loop.make_method(config, 10)
+  method = build.make_method(config, 10)
   optimizer = optimizer_lib.make_optimizer(config.optimizer, lambda step: 0.01)
   rng = np.random.default_rng(0)
   data = {

@@ -14,6 +14,7 @@ from dmjax import models
 from dmjax.data import pipelines
 from dmjax.train import learned
 from dmjax.train import loop
+from dmjax.train import workdir as workdir_lib
 from tests import tiny_automix_config
 from tests import tiny_config
 
@@ -95,7 +96,7 @@ def test_a_run_gives_its_mix_block_as_a_mixer(run):
   mixed = jax.jit(functools.partial(mixer, lam=0.4))(jax.random.key(1), x)
   assert mixed.x.shape == x.shape and mixed.mask.shape == (4, 8, 8, 1)
   # That of the state it was saved from, not of a new one.
-  config = loop.read_config(run)
+  config = workdir_lib.read_config(run)
   data = pipelines.open_pipeline(config.data, "test")
   _, state = loop.restore(config, run, data)
   kernel = jax.device_get(state.params["mix_block"]["query"]["kernel"])

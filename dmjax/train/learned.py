@@ -11,6 +11,7 @@ from dmjax import mixers
 from dmjax.data import pipelines
 from dmjax.methods import learned as learned_lib
 from dmjax.train import loop
+from dmjax.train import workdir as workdir_lib
 
 
 @functools.cache  # A run asks for its mixer in several places.
@@ -43,7 +44,7 @@ def restore(
   Raises:
     ValueError: For a workdir without such a run, or without a checkpoint.
   """
-  config = loop.read_config(workdir)
+  config = workdir_lib.read_config(workdir)
   data = pipelines.open_pipeline(config.data, "test")
   method, state = loop.restore(config, workdir, data)
   if method.learned is None:

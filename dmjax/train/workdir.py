@@ -1,0 +1,72 @@
+"""The working directory of a run: whose it is, and with what configuration."""
+
+import json
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+
+
+def claim(workdir: pathlib.Path, config: Any) -> None:
+  """Writes the configuration to a new workdir, or checks that it is the same.
+
+  Args:
+    workdir: The directory; made if missing.
+    config: The configuration.
+
+  Raises:
+    ValueError: For a directory that cannot be written, or that holds a run of
+      another configuration.
+  """
+  path = workdir / "config.json"
+  text = config.to_json(indent=2, sort_keys=True)
+  try:
+    workdir.mkdir(parents=True, exist_ok=True)
+    if not path.exists() and jax.process_index() == 0:
+      path.write_text(text + "\n")
+    found = json.loads(path.read_text()) if path.exists() else json.loads(text)
+    (workdir / f".writable-{jax.process_index()}").touch()
+    (workdir / f".writable-{jax.process_index()}").unlink()
+  except OSError as error:
+    raise ValueError(
+        f"workdir {str(workdir)!r} cannot be written ({error.strerror});"
+        " choose another with --workdir"
+    ) from None
+  changed = _differences(found, json.loads(text))
+  if changed:
+    raise ValueError(
+        f"workdir {str(workdir)!r} holds a run of another configuration:"
+        f" {'; '.join(changed)}. Use another --workdir, or the same settings to"
+        " resume"
+    )
+
+
+def _differences(old, new, prefix=""):
+  """'key: was, now' for every leaf that differs between two nested dicts."""
+  lines = []
+  for key in sorted(set(old) | set(new)):
+    a, b = old.get(key), new.get(key)
+    if isinstance(a, dict) and isinstance(b, dict):
+      lines += _differences(a, b, f"{prefix}{key}.")
+    elif a != b:
+      lines.append(f"{prefix}{key} was {a!r}, now {b!r}")
+  return lines
+
+
+def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
+  """The configuration of the run in a working directory.
+
+  Args:
+    workdir: Of the run.
+
+  Returns:
+    The configuration.
+
+  Raises:
+    ValueError: Where there is no run.
+  """
+  path = workdir / "config.json"
+  if not path.is_file():
+    raise ValueError(f"--workdir: {str(workdir)!r} holds no run of dmjax")
+  return ml_collections.ConfigDict(json.loads(path.read_text()))
