@@ -19,53 +19,14 @@ import time
 
 import numpy as np
 from PIL import Image
-import tensorflow_datasets as tfds
 
 from dmjax import config as config_lib
 from dmjax.data import crops
 from dmjax.data import pipelines
+from experiments import photographs
 
 OUT = pathlib.Path(__file__).parent / "input_rate"
-COUNT = 256
 COLUMNS = ("input", "workers", "images_per_second")
-
-
-class Photographs(tfds.core.GeneratorBasedBuilder):
-  """Smooth colours with noise, about as large as ImageNet's files."""
-
-  VERSION = tfds.core.Version("1.0.0")
-
-  def _info(self):
-    return self.dataset_info_from_configs(
-        features=tfds.features.FeaturesDict({
-            "image": tfds.features.Image(
-                shape=(None, None, 3), encoding_format="jpeg"
-            ),
-            "label": tfds.features.ClassLabel(num_classes=10),
-        }),
-        supervised_keys=("image", "label"),
-    )
-
-  def _split_generators(self, dl_manager):
-    return {"train": self._generate_examples()}
-
-  def _generate_examples(self):
-    for number, file in enumerate(files()):
-      yield number, {"image": file, "label": number % 10}
-
-
-def files() -> list[bytes]:
-  """The JPEG files."""
-  rng, encoded = np.random.default_rng(0), []
-  for _ in range(COUNT):
-    coarse = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    smooth = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
-    noise = rng.normal(0, 12, (375, 500, 3))
-    pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="JPEG", quality=90)
-    encoded.append(file.getvalue())
-  return encoded
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -80,9 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
   args = parser.parse_args(arguments)
   args.out.mkdir(parents=True, exist_ok=True)
   count, size = args.batches, args.batch_size
-  rows = [("PIL loop", "-", rate(plain(files(), size), count, size))]
+  rows = [("PIL loop", "-", rate(plain(photographs.files(), size), count, size))]
   with tempfile.TemporaryDirectory() as directory:
-    builder = Photographs(data_dir=directory, file_format="array_record")
+    builder = photographs.Photographs(data_dir=directory, file_format="array_record")
     builder.download_and_prepare()
     for workers in args.workers:
       following = streaming(directory, workers, size)

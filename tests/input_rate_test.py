@@ -3,10 +3,11 @@
 import csv
 
 from experiments import input_rate
+from experiments import photographs
 
 
 def test_a_short_run_writes_rates_of_loop_and_pipeline(tmp_path, monkeypatch):
-  monkeypatch.setattr(input_rate, "COUNT", 16)
+  monkeypatch.setattr(photographs, "COUNT", 16)
   input_rate.main([
       "--out", str(tmp_path), "--batches", "2", "--batch_size", "4",
       "--workers", "0",

@@ -80,3 +80,20 @@ def test_durations_are_counted_in_steps(duration, steps):
 def test_what_is_no_duration_is_named(duration):
   with pytest.raises(ValueError, match="total must be a duration such as"):
     clock.steps("total", duration, batch_size=16, size=163)
+
+
+def test_tables_of_positions_are_not_decayed():
+  kernel, vector = jnp.ones((2, 3)), jnp.ones(3)
+  params = {
+      "block": {"qkv": {"kernel": kernel, "bias": vector}},
+      "pos_embed": jnp.ones((1, 4, 3)),
+      "cls_token": jnp.ones((1, 1, 3)),
+      "attn": {"relative_position_bias_table": kernel},
+  }
+  mask = optimizer_lib.decay_mask(params)
+  assert mask == {
+      "block": {"qkv": {"kernel": True, "bias": False}},
+      "pos_embed": False,
+      "cls_token": False,
+      "attn": {"relative_position_bias_table": False},
+  }

@@ -160,7 +160,8 @@ def test_policies_are_read_from_their_names():
 
 
 def test_a_policy_is_a_function_of_its_generator():
-  policy, image = randaugment.parse("rand-m9-mstd0.5-inc1"), Image.fromarray(picture())
+  policy = randaugment.parse("rand-m9-mstd0.5-inc1")
+  image = Image.fromarray(picture())
   run = lambda seed: np.asarray(randaugment.rand_augment(
       np.random.default_rng(seed), image, policy, FILL
   ))
