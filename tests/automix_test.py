@@ -1,6 +1,5 @@
 """AutoMix: who learns from what, the teacher, devices, and whole runs."""
 
-import functools
 import os
 import pathlib
 import runpy

@@ -1,5 +1,6 @@
 """The training loop, top to bottom."""
 
+import contextlib
 import logging
 import pathlib
 import signal
@@ -61,6 +62,11 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   """
   config_lib.validate(config)
   workdir_lib.claim(workdir, config)
+  with _sigterm() as stopping:
+    return _train(config, workdir, stopping)
+
+
+def _train(config, workdir, stopping):
   data = pipelines.open_pipeline(config.data, "train")
   test = pipelines.open_pipeline(config.data, "test")
   build.check_data(config, data, test)
@@ -102,7 +108,6 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   metrics = restored.get("metrics", {})
   if step == 0 and jax.process_index() == 0:
     preview.save(config, data, workdir / "mixed.png")
-  stopping = _watch_sigterm()
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
       note=guidance.cost(config_lib.make_mixer(config.mix), config.saliency),
@@ -197,13 +202,19 @@ def _due(step, every, per_call):
   return step // every > (step - per_call) // every
 
 
-def _watch_sigterm():
+@contextlib.contextmanager
+def _sigterm():
   """`step -> bool`: whether SIGTERM asked to stop, the same on all processes."""
   if jax.process_count() > 1:
-    return multihost_utils.reached_preemption_sync_point
-  asked = threading.Event()
-  if threading.current_thread() is threading.main_thread():
-    signal.signal(signal.SIGTERM, lambda *_: asked.set())
-  else:
+    yield multihost_utils.reached_preemption_sync_point
+    return
+  if threading.current_thread() is not threading.main_thread():
     logging.warning("not the main thread: SIGTERM will not save a checkpoint")
-  return lambda step: asked.is_set()
+    yield lambda step: False
+    return
+  asked = threading.Event()
+  before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+  try:
+    yield lambda step: asked.is_set()
+  finally:
+    signal.signal(signal.SIGTERM, before)
