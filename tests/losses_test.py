@@ -395,11 +395,12 @@ class Variants(chex.TestCase):
 
   @chex.variants(with_jit=True, without_jit=True, with_pmap=True)
   @parameterized.parameters(
-      losses.mixup_cross_entropy,
-      losses.decoupled_cross_entropy,
-      losses.mixup_binary_cross_entropy,
+      "mixup_cross_entropy",
+      "decoupled_cross_entropy",
+      "mixup_binary_cross_entropy",
   )
-  def test_every_transformation_gives_the_same_losses(self, loss):
+  def test_every_transformation_gives_the_same_losses(self, name):
+    loss = getattr(losses, name)
     logits, labels, weights = (jnp.asarray(a) for a in draw(4))
     value = self.variant(loss)(logits, labels, weights)
     chex.assert_shape(value, (6,))

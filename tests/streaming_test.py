@@ -13,7 +13,7 @@ from dmjax.data import pipelines
 SIZE = 24
 
 
-class Photographs(tfds.core.GeneratorBasedBuilder):
+class Pictures(tfds.core.GeneratorBasedBuilder):
   """JPEGs of different shapes whose grey level is their number."""
 
   VERSION = tfds.core.Version("1.0.0")
@@ -44,12 +44,12 @@ class Photographs(tfds.core.GeneratorBasedBuilder):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
   directory = tmp_path_factory.mktemp("tfds")
-  Photographs(
+  Pictures(
       data_dir=directory, file_format="array_record"
   ).download_and_prepare()
   section = config_lib.default().data
   section.update(
-      name="photographs", dir=str(directory), pipeline="streaming",
+      name="pictures", dir=str(directory), pipeline="streaming",
       image_size=224, crop_scale=(0.3, 1.0), crop_padding=0,
       rand_augment="rand-m9-mstd0.5-inc1",
   )
