@@ -82,6 +82,7 @@ def guidance_for(name: str, setting: Setting) -> dict[str, jax.Array]:
   side = setting.pixels // setting.patch
   shapes = {
       "saliency": setting.shape[:3],
+      "cam": setting.shape[:3],
       "attention": (setting.batch, side**2),
       "features": (setting.batch, side, side, 64),
       "progress": (setting.batch,),
@@ -100,7 +101,11 @@ def guidance_for(name: str, setting: Setting) -> dict[str, jax.Array]:
 
 def mixer_program(name: str, setting: Setting) -> Callable:
   """The compiled mixer as a function of the key."""
-  x = jax.random.uniform(jax.random.key(0), setting.shape)
+  # AlignMix mixes the last feature map, 1/8 (1/32) of 32 (224) px a side.
+  side = max(setting.pixels // (32 if setting.pixels > 64 else 8), 2)
+  maps = (setting.batch, side, side, 512)
+  shape = maps if name == "alignmix" else setting.shape
+  x = jax.random.uniform(jax.random.key(0), shape)
   guidance = guidance_for(name, setting)
   mix = lambda key, x, guidance: mixers.MIXERS[name](key, x, **guidance)
   compiled = jax.jit(mix).lower(jax.random.key(0), x, guidance).compile()

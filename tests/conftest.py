@@ -1,7 +1,6 @@
 """Tests run on four CPU devices, with JAX's stricter checks switched on."""
 
 import os
-import tempfile
 
 # Plots must not look for a display.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -13,12 +12,8 @@ jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Tests compile far more than they run: compile quickly, and each program of a
-# session once.
+# Tests compile far more than they run.
 jax.config.update("jax_disable_most_optimizations", True)
-_CACHE = tempfile.TemporaryDirectory()
-jax.config.update("jax_compilation_cache_dir", _CACHE.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 hypothesis.settings.register_profile(
     "dmjax", derandomize=True, deadline=None, max_examples=20
