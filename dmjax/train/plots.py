@@ -33,7 +33,8 @@ def curves(rows: Sequence[Mapping[str, float]], path: pathlib.Path) -> None:
         axes.plot(*zip(*points), marker=".", label=label)
     axes.set_xlabel("step")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if axes.lines:
+      axes.legend(frameon=False)
   left.set_ylabel("loss")
   right.set_ylabel("accuracy")
   figure.tight_layout()
