@@ -1,8 +1,6 @@
 """AutoMix: who learns from what, the teacher, devices, and whole runs."""
 
 import os
-import pathlib
-import runpy
 import signal
 
 import chex
@@ -12,8 +10,6 @@ import numpy as np
 import optax
 import pytest
 
-from configs import automix as automix_config
-from dmjax import config as config_lib
 from dmjax import losses
 from dmjax import methods
 from dmjax import mixers
@@ -23,15 +19,12 @@ from dmjax.methods import automix_losses
 from dmjax.methods.automix import _is_skipped
 from dmjax.methods.automix import teacher_rate
 from dmjax.train import loop
-from dmjax.train import durations
-from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import progress
 from tests import step_test
 from tests import tiny_automix_config
 from tests.train_test import assert_same_state
 
-CONFIGS = pathlib.Path(__file__).parents[1] / "configs"
 NETWORKS = ("student", "teacher", "mix_block")
 
 
@@ -387,24 +380,3 @@ def test_a_second_average_is_refused(tmp_path):
   config.ema_decay = 0.9
   with pytest.raises(ValueError, match="ema_decay must be 0 for method"):
     loop.train(config, tmp_path)
-
-
-@pytest.mark.parametrize("name", automix_config.PUBLISHED)
-def test_the_published_options_make_a_method(name):
-  config = config_lib.default()
-  config.model = {"name": "resnet8", "dtype": "float32"}
-  automix_config.automix(config, **automix_config.PUBLISHED[name])
-  config_lib.validate(config)
-  assert build.make_method(config, 10).learned is not None
-  optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
-  )
-
-
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*_automix.py")), ids=str)
-def test_every_configuration_is_valid_and_has_a_smoke_version(path):
-  get_config = runpy.run_path(str(path))["get_config"]
-  for config in (get_config(), get_config("smoke")):
-    config_lib.validate(config)
-    assert build.make_method(config, 10).learned is not None
-  assert durations.of_run(get_config("smoke"), 100).total <= 10

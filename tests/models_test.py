@@ -291,7 +291,7 @@ class CreateTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ("resnet19", {}, "unknown model 'resnet19'.*resnet18"),
-      ("deit_tiny", {"drop_paths": 0.1}, "no 'drop_paths'; it has drop_path"),
+      ("deit_tiny", {"drop_paths": 0.1}, "no 'drop_paths'; did you mean 'drop_path'"),
       ("mobilenetv2", {"stem": "cifar"}, "no 'stem'"),
       ("deit_tiny", {"parent": None}, "no 'parent'"),
   )

@@ -1,11 +1,11 @@
 """The networks, by name."""
 
-import difflib
 import inspect
 from typing import Any
 
 import flax.linen as nn
 
+from dmjax import names
 from dmjax.models import convnext
 from dmjax.models import mobilenet
 from dmjax.models import resnet
@@ -33,10 +33,6 @@ MODELS = {
 }
 
 
-def _near(name: str, known) -> str:
-  return ", ".join(difflib.get_close_matches(name, known, 3) or sorted(known))
-
-
 def create(
     name: str,
     *,
@@ -59,15 +55,13 @@ def create(
   Raises:
     ValueError: For an unknown name or option.
   """
-  if name not in MODELS:
-    near = _near(name, MODELS)
-    raise ValueError(f"unknown model {name!r}; did you mean {near}?")
-  build = MODELS[name]
+  build = names.lookup("model", name, MODELS)
   known = set(inspect.signature(build).parameters) - {"parent", "name"}
   if "axis_name" in known:
     options["axis_name"] = axis_name
   for option in options:
     if option not in known:
-      near = _near(option, known)
-      raise ValueError(f"model {name!r} has no {option!r}; it has {near}")
+      raise ValueError(
+          f"model {name!r} has no {option!r}; {names.suggest(option, known)}"
+      )
   return build(num_classes=num_classes, **options)
