@@ -7,6 +7,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import hypothesis
 import jax
+import pytest
 
 jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 4)
@@ -14,8 +15,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Tests compile far more than they run.
 jax.config.update("jax_disable_most_optimizations", True)
+if jax.__version_info__ < (0, 11):  # Which has no other emitters any more.
+  flags = os.environ.get("XLA_FLAGS", "")
+  os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
 
 hypothesis.settings.register_profile(
     "dmjax", derandomize=True, deadline=None, max_examples=20
 )
 hypothesis.settings.load_profile("dmjax")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forget_what_was_compiled():
+  """Every compiled function keeps memory maps, and a process may have 65530."""
+  yield
+  jax.clear_caches()
