@@ -20,7 +20,10 @@ _TINY = {
         "window": 4,
     },
     "conv": {"name": "convnext_tiny", "depths": (1, 1), "widths": (8, 16)},
-    "mobi": {"name": "mobilenetv2"},
+    "mobi": {
+        "name": "mobilenetv2", "stages": ((1, 4, 1, 1), (4, 8, 2, 2)),
+        "last_width": 32,
+    },
 }
 
 
@@ -49,8 +52,6 @@ def make(
   Raises:
     ValueError: For an unknown argument.
   """
-  if arg not in ("", "smoke"):
-    raise ValueError(f"the argument of a recipe must be smoke, got {arg!r}")
   row = table.RECIPES[recipe]
   published = _published(dataset, backbone, mixer) if decoupled else None
   config = config_lib.default()
@@ -67,6 +68,15 @@ def make(
   config.evaluate.update(every="1 epochs", batch_size=512)
   if row.pretrained:
     config.pretrained = f"pretrained/{backbone}.safetensors"
+  return for_arg(config, arg)
+
+
+def for_arg(
+    config: ml_collections.ConfigDict, arg: str
+) -> ml_collections.ConfigDict:
+  """The configuration itself, or its `smoke`; ValueError for another `arg`."""
+  if arg not in ("", "smoke"):
+    raise ValueError(f"the argument of a recipe must be smoke, got {arg!r}")
   return smoke(config) if arg else config
 
 
@@ -83,6 +93,8 @@ def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   )
   for key in ("test_image_size", "test_resize"):
     config.data[key] = 40 if config.data[key] else 0
+  if "stage" in config.method:
+    config.method.stage = "stage1"
   if config.schedule.warmup != "0 steps":
     config.schedule.warmup = "1 steps"
   config.evaluate.update(every="2 steps", batch_size=8)

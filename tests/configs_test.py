@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from configs import table
-from dmjax import config as config_lib
 from dmjax import mixers
 from dmjax import models
 from dmjax.data import datasets
+from dmjax.train import build
 from dmjax.train import loop
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -20,7 +20,7 @@ FILES = sorted(
     f"{path.parent.name}/{path.stem}"
     for path in (ROOT / "configs").glob("*/*.py")
     if path.parent.name in table.TRAINED
-    # AutoMix has recipes of its own, tested with the method.
+    # AutoMix has recipes of its own, see `automix_configs_test.py`.
     and not re.search("automix|samix|mix_block", path.stem)
 )
 IN_NAME = ("100ep", "300ep", "rsb_a3", "rsb_a2")
@@ -144,9 +144,8 @@ def test_the_docstring_has_command_and_metric(name):
 def representatives():
   """Files that hold every recipe, family and loss at least once.
 
-  Every mixer trains in `guidance_test.py`. MobileNetV2 has no small form and
-  takes minutes to compile. DMJAX_ALL_SMOKES=1 takes one file of every distinct
-  `:smoke`, MobileNetV2 included.
+  Every mixer trains in `guidance_test.py`. DMJAX_ALL_SMOKES=1 takes one file of
+  every distinct `:smoke`.
   """
   chosen, seen = [], set()
   everything = bool(os.environ.get("DMJAX_ALL_SMOKES"))
@@ -157,7 +156,7 @@ def representatives():
     new |= {("loss", config.loss.name, decoupled)}
     if everything:
       new = {config.to_json()}
-    if not new <= seen and (everything or "mobilenet" not in name):
+    if not new <= seen:
       chosen.append(name)
       seen |= new
   return chosen
@@ -169,8 +168,8 @@ def test_every_smoke_is_a_valid_run_on_noise(name):
   assert config.data.name == "mock" and config.total == "2 steps"
   for key in ("mix", "loss", "optimizer"):
     assert config[key] == whole[key]
-  config_lib.make_mixer(config.mix)
-  config_lib.make_loss(config.loss)
+  build.make_mixer(config.mix)
+  build.make_loss(config.loss)
   models.create(num_classes=10, **config.model)
   models.create(num_classes=10, **whole.model)
 

@@ -1,6 +1,7 @@
 """What several networks share: initialisers, drop path, answers, the MLP."""
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -19,6 +20,43 @@ def no_hook(stage: int, x: jax.Array) -> jax.Array:
   """The hook of a network that is called without one."""
   del stage
   return x
+
+
+def conv_and_norm(
+    module: Any,
+    train: bool,
+    *,
+    use_bias: bool = False,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+) -> tuple[Callable[..., nn.Module], Callable[..., nn.Module]]:
+  """How a convolutional network makes its convolutions and batch norms.
+
+  Args:
+    module: The network, with `dtype` and `axis_name`.
+    train: Whether the norms use and update batch statistics.
+    use_bias: Of the convolutions.
+    momentum: Of the running statistics, `momentum old + (1 - momentum) new`.
+    epsilon: Of the norms.
+
+  Returns:
+    `conv(width, kernel, ...)` and `norm(...)`.
+  """
+  conv = functools.partial(
+      nn.Conv, use_bias=use_bias, dtype=module.dtype, kernel_init=he_normal
+  )
+  norm = functools.partial(
+      nn.BatchNorm, use_running_average=not train, momentum=momentum,
+      epsilon=epsilon, dtype=module.dtype, axis_name=module.axis_name,
+  )
+  return conv, norm
+
+
+def pool_and_head(x: jax.Array, num_classes: int) -> jax.Array:
+  """A map `[B, h, w, D]` to logits by its mean; to be called inside a module."""
+  x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
+  init = nn.initializers.normal(0.01)
+  return nn.Dense(num_classes, kernel_init=init, name="head")(x)
 
 
 def check_stem(stem: str):

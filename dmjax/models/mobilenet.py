@@ -1,7 +1,6 @@
-"""MobileNetV2 (arXiv 1801.04381) of width 1."""
+"""MobileNetV2 (arXiv 1801.04381)."""
 
 from collections.abc import Callable
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 
 from dmjax.models import layers
 
-# Per stage: expansion, width, blocks, stride of the first block.
+# Of width 1.
 STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -52,11 +51,15 @@ class MobileNetV2(nn.Module):
 
   Attributes:
     num_classes: Size of the head.
+    stages: Per stage: expansion, width, blocks, stride of the first block.
+    last_width: Of the convolution that is the last stage.
     dtype: Of the computation; parameters and statistics stay float32.
     axis_name: Axis over which batch statistics are averaged, if any.
   """
 
   num_classes: int
+  stages: tuple[tuple[int, int, int, int], ...] = STAGES
+  last_width: int = 1280
   dtype: Any = jnp.float32
   axis_name: str | None = None
 
@@ -81,31 +84,23 @@ class MobileNetV2(nn.Module):
       The logits, or with `features` the logits and the map `[B, h, w, D]`.
     """
     hook = hook or layers.no_hook
-    conv = functools.partial(
-        nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=layers.he_normal
-    )
-    norm = functools.partial(
-        nn.BatchNorm, use_running_average=not train, momentum=0.9,
-        epsilon=1e-5, dtype=self.dtype, axis_name=self.axis_name,
-    )
+    conv, norm = layers.conv_and_norm(self, train)
     maps = {}
     x = hook(0, x).astype(self.dtype)
     x = conv(32, (3, 3), (2, 2), padding=1, name="stem_conv")(x)
     x = nn.relu6(norm(name="stem_norm")(x))
-    for stage, (expansion, width, depth, stride) in enumerate(STAGES, 1):
+    for stage, (expansion, width, depth, stride) in enumerate(self.stages, 1):
       for index in range(depth):
         x = Block(
             expansion, width, 1 if index else stride, conv, norm,
             name=f"stage{stage}_block{index}",
         )(x)
       maps[f"stage{stage}"] = x = hook(stage, x)
-    x = conv(1280, (1, 1), name="last_conv")(x)
+    x = conv(self.last_width, (1, 1), name="last_conv")(x)
     x = nn.relu6(norm(name="last_norm")(x))
-    maps["stage8"] = x = hook(8, x)
-    x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-    logits = nn.Dense(
-        self.num_classes, kernel_init=nn.initializers.normal(0.01), name="head"
-    )(x)
+    stage = len(self.stages) + 1
+    maps[f"stage{stage}"] = x = hook(stage, x)
+    logits = layers.pool_and_head(x, self.num_classes)
     return layers.answer(logits, maps, features)
 
 

@@ -108,13 +108,7 @@ class ResNet(nn.Module):
       The logits, or with `features` the logits and the map `[B, h, w, D]`.
     """
     hook = hook or layers.no_hook
-    conv = functools.partial(
-        nn.Conv, use_bias=False, dtype=self.dtype, kernel_init=layers.he_normal
-    )
-    norm = functools.partial(
-        nn.BatchNorm, use_running_average=not train, momentum=0.9,
-        epsilon=1e-5, dtype=self.dtype, axis_name=self.axis_name,
-    )
+    conv, norm = layers.conv_and_norm(self, train)
     maps = {}
     x = self._stem(hook(0, x).astype(self.dtype), conv, norm)
     rates = layers.drop_rates(self.drop_path, self.depths)
@@ -126,10 +120,7 @@ class ResNet(nn.Module):
             name=f"stage{stage}_block{index}",
         )(x, train)
       maps[f"stage{stage}"] = x = hook(stage, x)
-    x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-    logits = nn.Dense(
-        self.num_classes, kernel_init=nn.initializers.normal(0.01), name="head"
-    )(x)
+    logits = layers.pool_and_head(x, self.num_classes)
     return layers.answer(logits, maps, features)
 
   def _stem(self, x, conv, norm):

@@ -87,12 +87,8 @@ class WideResNet(nn.Module):
     if self.depth < 10 or self.depth % 6 != 4:
       raise ValueError(f"depth={self.depth} must be 6 n + 4 for some n >= 1")
     hook = hook or layers.no_hook
-    conv = functools.partial(
-        nn.Conv, dtype=self.dtype, kernel_init=layers.he_normal
-    )
-    norm = functools.partial(
-        nn.BatchNorm, use_running_average=not train, momentum=0.999,
-        epsilon=1e-3, dtype=self.dtype, axis_name=self.axis_name,
+    conv, norm = layers.conv_and_norm(
+        self, train, use_bias=True, momentum=0.999, epsilon=1e-3
     )
     maps = {}
     x = hook(0, x).astype(self.dtype)
@@ -102,10 +98,7 @@ class WideResNet(nn.Module):
       if stage == 3:
         x = _act(norm(name="norm")(x))
       maps[f"stage{stage}"] = x = hook(stage, x)
-    x = jnp.mean(x.astype(jnp.float32), axis=(1, 2))
-    logits = nn.Dense(
-        self.num_classes, kernel_init=nn.initializers.normal(0.01), name="head"
-    )(x)
+    logits = layers.pool_and_head(x, self.num_classes)
     return layers.answer(logits, maps, features)
 
   def _stage(self, x, stage, conv, norm):
