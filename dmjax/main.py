@@ -190,11 +190,11 @@ def _evaluate(args, rest):
 
 def _preview_masks(args, rest):
   # pylint: disable=g-import-not-at-top
-  from dmjax.train import learned
+  from dmjax.train import build
   from dmjax.train import preview
 
   _no_more(rest)
-  restored = learned.restore(args.workdir)
+  restored = build.restore_learned(args.workdir)
   args.out.parent.mkdir(parents=True, exist_ok=True)
   preview.save_masks(*restored, args.out)
   print(args.out)
@@ -205,9 +205,9 @@ def _preview(args, rest):
   if args.workdir and not (args.all or args.config):
     return _preview_masks(args, rest)
   # pylint: disable=g-import-not-at-top
-  from dmjax import config as config_lib
   from dmjax.data import pipelines
   from dmjax.train import preview
+  from dmjax.train import validate
 
   if args.workdir or args.all == bool(args.config):
     raise ValueError(
@@ -219,7 +219,7 @@ def _preview(args, rest):
     preview.save_all(args.out)
   else:
     config = _load_config(args.config, rest)
-    config_lib.validate(config)
+    validate.check_config(config)
     data = pipelines.open_pipeline(config.data, "train")
     preview.STAGES[args.stage](config, data, args.out)
   print(args.out)

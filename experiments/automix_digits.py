@@ -20,9 +20,8 @@ import numpy as np
 from configs.digits import resnet8_automix
 from dmjax.data import augment
 from dmjax.methods import learned as learned_lib
-from dmjax.train import learned
-from dmjax.train import loop
 from dmjax.train import build
+from dmjax.train import loop
 from dmjax.train import progress
 from experiments import mixer_cost
 
@@ -83,7 +82,7 @@ def run(config, workdir: pathlib.Path):
     Rows `(quantity, at the start, at the end)`.
   """
   result = loop.train(config, workdir)
-  _, data, after = learned.restore(workdir)
+  _, data, after = build.restore_learned(workdir)
   start = measure(config, data, before_training(config, data))
   end = measure(config, data, after)
   rows = [r for r in progress.read_metrics(workdir) if "train/loss" in r]

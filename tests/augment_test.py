@@ -14,6 +14,7 @@ from dmjax.data import crops
 from dmjax.data import erasing
 from dmjax.data import pipelines
 from dmjax.data import sources
+from dmjax.train import validate
 
 KEY = jax.random.key(0)
 
@@ -211,4 +212,4 @@ def test_bad_augmentation_is_named(changes, words):
   config = config_lib.default()
   config.data.update(changes)
   with pytest.raises(ValueError, match=words.replace("(", r"\(")):
-    config_lib.validate(config)
+    validate.check_config(config)

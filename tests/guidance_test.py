@@ -9,7 +9,6 @@ import optax
 import pytest
 
 from configs.digits import any_mixer
-from dmjax import config as config_lib
 from dmjax import losses
 from dmjax import mixers
 from dmjax import models
@@ -18,6 +17,7 @@ from dmjax.methods import guidance
 from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
+from dmjax.train import validate
 
 ATTENTION = ("mixpro", "smmix", "tokenmix", "transmix")
 
@@ -64,7 +64,7 @@ def test_a_mixer_asks_by_the_names_of_its_options(mixer, before, after):
 def test_every_mixer_trains_from_its_configuration(name, loss):
   """Twenty steps on one batch: finite, and the parameters move."""
   config = any_mixer.get_config(f"{name},{loss},smoke")
-  config_lib.validate(config)
+  validate.check_config(config)
   method = build.make_method(config, 10)
   optimizer = optimizer_lib.make_optimizer(config.optimizer, lambda step: 0.01)
   rng = np.random.default_rng(0)

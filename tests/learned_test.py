@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dmjax import config as config_lib
 from dmjax import main
 from dmjax import mixers
 from dmjax import models
 from dmjax.data import pipelines
-from dmjax.train import learned
+from dmjax.train import build
 from dmjax.train import loop
 from dmjax.train import workdir as workdir_lib
 from tests import tiny_automix_config
@@ -91,14 +90,14 @@ def run(tmp_path_factory):
 
 
 def test_a_run_gives_its_mix_block_as_a_mixer(run):
-  mixer = learned.load(run)
+  mixer = build.learned_mixer(run)
   x = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
   mixed = jax.jit(functools.partial(mixer, lam=0.4))(jax.random.key(1), x)
   assert mixed.x.shape == x.shape and mixed.mask.shape == (4, 8, 8, 1)
   # That of the state it was saved from, not of a new one.
   config = workdir_lib.read_config(run)
   data = pipelines.open_pipeline(config.data, "test")
-  _, state = loop.restore(config, run, data)
+  _, state = build.restore(config, run, data)
   kernel = jax.device_get(state.params["mix_block"]["query"]["kernel"])
   module = models.create_mix_block("samix")
   variables = jax.device_get({
@@ -146,10 +145,10 @@ def test_a_mix_block_is_the_mixer_of_another_training(run, tmp_path):
 )
 def test_a_mix_block_without_its_run_is_named(options, message):
   with pytest.raises(ValueError, match=message):
-    config_lib.make_mixer({"name": "automix", **options})
+    build.make_mixer({"name": "automix", **options})
 
 
 def test_an_option_the_mix_block_does_not_have_is_named(run):
   spec = {"name": "automix", "workdir": str(run), "alhpa": 1.0}
   with pytest.raises(ValueError, match="has no option 'alhpa'.*'alpha'"):
-    config_lib.make_mixer(spec)
+    build.make_mixer(spec)

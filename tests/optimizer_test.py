@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dmjax import clock
 from dmjax import config as config_lib
+from dmjax.train import durations
 from dmjax.train import optimizer as optimizer_lib
 
 
@@ -71,7 +71,7 @@ def test_gradients_are_clipped_to_their_norm():
      ("50 %", 100), ("0.5 epochs", 5), ("0 steps", 0)),
 )
 def test_durations_are_counted_in_steps(duration, steps):
-  assert steps == clock.steps(
+  assert steps == durations.steps(
       "total", duration, batch_size=16, size=163, total=200
   )
 
@@ -79,7 +79,7 @@ def test_durations_are_counted_in_steps(duration, steps):
 @pytest.mark.parametrize("duration", ("3", "epochs", "-1 steps", "3 hours", ""))
 def test_what_is_no_duration_is_named(duration):
   with pytest.raises(ValueError, match="total must be a duration such as"):
-    clock.steps("total", duration, batch_size=16, size=163)
+    durations.steps("total", duration, batch_size=16, size=163)
 
 
 def test_tables_of_positions_are_not_decayed():

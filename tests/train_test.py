@@ -173,18 +173,27 @@ def run(
 def test_killed_anywhere_a_run_ends_with_the_same_parameters(tmp_path):
   """SIGKILL and SIGTERM at random moments; DMJAX_KILLS sets how many."""
   kills, rng = int(os.environ.get("DMJAX_KILLS", 2)), random.Random(0)
+  # The more signals the longer the run, so that most find it unfinished.
+  total = 24 * max(1, kills // 2)
+  overrides = [f"--config.total={total} steps"]
   whole, killed = tmp_path / "whole", tmp_path / "killed"
   start = time.monotonic()
-  process = run(whole)
-  assert process.wait(300) == 0, process.stdout.read()
-  length = time.monotonic() - start
+  process = run(whole, overrides=overrides)
+  while process.poll() is None and not (whole / "checkpoints" / "4").exists():
+    time.sleep(0.05)
+  setup = time.monotonic() - start
+  assert process.wait(600) == 0, process.stdout.read()
+  training, met = time.monotonic() - start - setup, 0
   for attempt in range(kills):
-    process = run(killed)
-    time.sleep(rng.uniform(0.3, 1.0) * length)
+    process = run(killed, overrides=overrides)
+    time.sleep(rng.uniform(0.5 * setup, setup + 2 * training / kills))
+    finished = (killed / "checkpoints" / str(total)).exists()
+    met += process.poll() is None and not finished
     process.send_signal(signal.SIGTERM if attempt % 4 == 1 else signal.SIGKILL)
     assert process.wait(300) in (-signal.SIGKILL, -signal.SIGTERM, 75, 0)
-  process = run(killed)
-  assert process.wait(300) == 0, process.stdout.read()
+  assert met >= kills / 2
+  process = run(killed, overrides=overrides)
+  assert process.wait(600) == 0, process.stdout.read()
   assert_same_state(whole, killed)
 
 

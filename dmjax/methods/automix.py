@@ -114,8 +114,8 @@ def automix(
     teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
     return automix_losses.heads(model.apply(teacher, images, train=False))[0]
 
-  def init(key, batch):
-    return _init(parts, key, batch["image"][:1])
+  def init(key, batch, variables=None):
+    return _init(parts, key, batch["image"][:1], variables)
 
   def learned(state):
     return _learned(parts, state)
@@ -154,9 +154,10 @@ def teacher_rate(
   return jnp.where(step < delay * total_steps, 1 - momentum, rate)
 
 
-def _init(parts, key, image):
+def _init(parts, key, image, student):
   model_key, block_key = jax.random.split(key)
-  student = parts.model.init(model_key, image, train=False)
+  if student is None:
+    student = parts.model.init(model_key, image, train=False)
   features = parts.model.apply(
       student, image, train=False, features=parts.stage
   )[1]

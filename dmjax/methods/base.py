@@ -37,7 +37,8 @@ class Method(NamedTuple):
   """A training method.
 
   Attributes:
-    init: `(key, batch) -> TrainState`, without optimizer state.
+    init: `(key, batch, variables=None) -> TrainState`, without optimizer state.
+      `variables` of the model, such as pretrained ones, instead of new ones.
     loss: `(params, state, batch, key) -> (scalar, (model_state, metrics))`.
       Runs on one device's part of the batch; the engine averages gradients and
       model state over devices and adds up the metrics, `(sum, count)` pairs.
@@ -46,7 +47,7 @@ class Method(NamedTuple):
     learned: `state -> Learned`, of methods that learn to mix.
   """
 
-  init: Callable[[jax.Array, Batch], TrainState]
+  init: Callable[..., TrainState]
   loss: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]]
   after_update: Callable[[TrainState], TrainState]
   predict: Callable[[TrainState, jax.Array], jax.Array]

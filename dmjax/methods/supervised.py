@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import functools
 
+import flax.core
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -53,9 +54,10 @@ def supervised(
       model, mixer, saliency=saliency, mean=mean, std=std
   )
 
-  def init(key, batch):
-    variables = model.init(key, batch["image"][:1], train=False)
-    params = variables.pop("params")
+  def init(key, batch, variables=None):
+    if variables is None:
+      variables = model.init(key, batch["image"][:1], train=False)
+    variables, params = flax.core.pop(variables, "params")
     ema = (params, variables) if ema_decay else None
     # The average is a copy: the step donates the state it is given.
     ema = jax.tree.map(jnp.copy, ema)

@@ -1,11 +1,12 @@
 """When things happen in a run, in optimizer steps."""
 
+import re
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from dmjax import clock
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(steps?|epochs?|examples|%)\s*")
 
 
 class Durations(NamedTuple):
@@ -27,11 +28,11 @@ def of_run(config: Any, size: int) -> Durations:
         f" {config.batch_size}"
     )
   unit = {"batch_size": config.batch_size, "size": size}
-  total = clock.steps("total", config.total, **unit)
+  total = steps("total", config.total, **unit)
   if total < 1:
     raise ValueError(f"total must be at least one step, got {config.total!r}")
   inner = {
-      name: clock.steps(f"{name}.{key}", config[name][key], total=total, **unit)
+      name: steps(f"{name}.{key}", config[name][key], total=total, **unit)
       for name, key in (
           ("schedule", "warmup"), ("evaluate", "every"),
           ("checkpoint", "every"), ("log", "every"),
@@ -41,6 +42,46 @@ def of_run(config: Any, size: int) -> Durations:
       total, size // config.batch_size, inner["schedule"],
       *(max(1, inner[name]) for name in ("evaluate", "checkpoint", "log")),
   )
+
+
+def steps(
+    name: str,
+    duration: str,
+    *,
+    batch_size: int,
+    size: int,
+    total: int | None = None,
+) -> int:
+  """A duration in optimizer steps, rounded to the nearest.
+
+  Args:
+    name: The configuration key, for the error message.
+    duration: A number and its unit: `steps`, `epochs`, `examples`, or `%` of
+      the whole training.
+    batch_size: Examples in a step.
+    size: Examples in an epoch. Batches that are not full are left out.
+    total: Steps of the whole training, for `%`.
+
+  Returns:
+    The number of steps, 0 or more.
+
+  Raises:
+    ValueError: For what is not a duration.
+  """
+  match = _DURATION.fullmatch(duration)
+  if not match or (match[2] == "%" and total is None):
+    raise ValueError(
+        f"{name} must be a duration such as '20 epochs', '500 steps' or"
+        f" '10000 examples', got {duration!r}"
+    )
+  amount = float(match[1])
+  per_unit = {
+      "step": 1,
+      "epoch": size // batch_size,
+      "example": 1 / batch_size,
+      "%": (total or 0) / 100,
+  }
+  return round(amount * per_unit[match[2].rstrip("s")])
 
 
 def steps_per_call(limit: int, times: Durations) -> int:

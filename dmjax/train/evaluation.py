@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from dmjax import config as config_lib
 from dmjax import evaluate
 from dmjax import parallel
 from dmjax.data import augment
@@ -14,6 +13,7 @@ from dmjax.data import pipelines
 from dmjax.evaluate import metrics as metrics_lib
 from dmjax.methods import Method
 from dmjax.methods import TrainState
+from dmjax.train import build
 from dmjax.train import step as step_lib
 
 
@@ -32,7 +32,7 @@ def make_evaluator(
   Returns:
     The function; metrics are fractions.
   """
-  mixer = config_lib.make_mixer(config.evaluate.mix)
+  mixer = build.make_mixer(config.evaluate.mix)
   measure = metrics_lib.measure(method.predict, mixer)
   prepare = _make_prepare(config.data, pipeline.select)
   step = parallel.pmap(step_lib.make_eval_step(measure, prepare))

@@ -12,8 +12,6 @@ from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
-from dmjax import config as config_lib
-from dmjax import methods
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
@@ -26,6 +24,7 @@ from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import preview
 from dmjax.train import progress
 from dmjax.train import step as step_lib
+from dmjax.train import validate
 from dmjax.train import workdir as workdir_lib
 
 
@@ -60,7 +59,7 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     ValueError: For a bad configuration, or a workdir that is another's.
     progress.Diverged: For a loss that is not finite.
   """
-  config_lib.validate(config)
+  validate.check_config(config)
   workdir_lib.claim(workdir, config)
   with _sigterm() as stopping:
     return _train(config, workdir, stopping)
@@ -69,7 +68,7 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
 def _train(config, workdir, stopping):
   data = pipelines.open_pipeline(config.data, "train")
   test = pipelines.open_pipeline(config.data, "test")
-  build.check_data(config, data, test)
+  validate.check_data(config, data, test)
   times = durations.of_run(config, data.size)
   optimizer, schedule = optimizer_lib.of_run(
       config, warmup_steps=times.warmup, total_steps=times.total,
@@ -93,10 +92,9 @@ def _train(config, workdir, stopping):
 
   example = {"image": jnp.zeros((1, *data.image_shape))}
   state = step_lib.create_state(
-      method, optimizer, jax.random.key(config.seed), example
+      method, optimizer, jax.random.key(config.seed), example,
+      build.pretrained(config, data),
   )
-  if config.pretrained:
-    state = build.start_from(config, state, data)
   state = parallel.replicate(state)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   state, restored = checkpoint.restore(manager, state) or (state, {})
@@ -110,7 +108,7 @@ def _train(config, workdir, stopping):
     preview.save(config, data, workdir / "mixed.png")
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
-      note=guidance.cost(config_lib.make_mixer(config.mix), config.saliency),
+      note=guidance.cost(build.make_mixer(config.mix), config.saliency),
   )
   # The order is the promise: evaluate and save what is, then take the next
   # batch. A run that is killed anywhere resumes with that very batch.
@@ -162,39 +160,9 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
     ValueError: Where the run has no checkpoint.
   """
   test = pipelines.open_pipeline(config.data, "test")
-  method, state = restore(config, workdir, test)
+  method, state = build.restore(config, workdir, test)
   evaluator = evaluation.make_evaluator(config, method, test)
   return evaluator(parallel.replicate(state))
-
-
-def restore(
-    config: Any, workdir: pathlib.Path, data: pipelines.Pipeline
-) -> tuple[methods.Method, methods.TrainState]:
-  """The method of a run and the state of its newest checkpoint.
-
-  Args:
-    config: The configuration of the run.
-    workdir: Of the run.
-    data: Either of its splits.
-
-  Returns:
-    Method and state.
-
-  Raises:
-    ValueError: Where the run has no checkpoint.
-  """
-  method = build.make_method(config, data.num_classes)
-  example = {"image": jnp.zeros((1, *data.image_shape))}
-  # Using a state needs no optimizer, but the checkpoint to be restored has one.
-  optimizer, _ = optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=1, steps_per_epoch=1
-  )
-  state = step_lib.create_state(method, optimizer, jax.random.key(0), example)
-  manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
-  restored = checkpoint.restore(manager, parallel.replicate(state))
-  if restored is None:
-    raise ValueError(f"workdir {str(workdir)!r} has no checkpoint yet")
-  return method, restored[0]
 
 
 def _due(step, every, per_call):

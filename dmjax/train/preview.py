@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dmjax import config as config_lib
 from dmjax import mixers
 from dmjax.data import augment
 from dmjax.data import photos
 from dmjax.data import pipelines
 from dmjax.methods import guidance
 from dmjax.methods import learned as learned_lib
+from dmjax.train import build
 from dmjax.train import plots
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -39,7 +39,7 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   rows = np.arange(min(8, data.size))
   batch = jax.device_get(jax.jit(data.select)(data.rows(rows), data.shared))
   images, labels = batch["image"], batch["label"]
-  mixer = config_lib.make_mixer(config.mix)
+  mixer = build.make_mixer(config.mix)
   floats = jnp.asarray(images, jnp.float32) / 255
   guides = guidance.training_free(mixer, floats)
   mixer = functools.partial(mixer, jax.random.key(config.seed), **guides)

@@ -16,14 +16,26 @@ def create_state(
     optimizer: optax.GradientTransformation,
     key: jax.Array,
     batch: base.Batch,
+    variables: Any = None,
 ) -> base.TrainState:
-  """The state before the first step, on one device."""
+  """The state before the first step, on one device.
 
-  def create(key):
-    state = method.init(key, batch)
+  Args:
+    method: What will be trained.
+    optimizer: How.
+    key: PRNG key.
+    batch: One batch, or a row of one.
+    variables: Of the model, to start from; drawn from `key` where None.
+
+  Returns:
+    The state.
+  """
+
+  def create(key, variables):
+    state = method.init(key, batch, variables)
     return state.replace(opt_state=optimizer.init(state.params))
 
-  return jax.jit(create)(key)
+  return jax.jit(create)(key, variables)
 
 
 def make_train_step(
