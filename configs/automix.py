@@ -1,80 +1,136 @@
-"""What every AutoMix and SAMix recipe shares (arXiv 2103.13027, 2111.15454)."""
+"""The recipes of AutoMix and SAMix (arXiv 2103.13027, 2111.15454), as data.
 
-from typing import Any
+Each is laid over a recipe of `configs/table.py`. Sources are the configurations
+and tables of OpenMixup (arXiv 2209.04851).
+"""
 
-from dmjax import config as config_lib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from configs import recipes
 
 
-def _published(stage, lr, end_lr, **changes):
-  """What all recipes beyond CIFAR and Tiny-ImageNet have in common."""
+class Changes(NamedTuple):
+  """What AutoMix changes in a recipe.
+
+  Attributes:
+    method: Options of the method that differ from those of ResNet on CIFAR.
+    optimizer: Changes to the `optimizer` section.
+    schedule: Changes to the `schedule` section.
+  """
+
+  method: Mapping[str, Any] = {}
+  optimizer: Mapping[str, Any] = {}
+  schedule: Mapping[str, Any] = {}
+
+
+def _block(lr, end_lr, **optimizer):
+  return {"mix_block": {"lr": lr, "end_lr": end_lr, **optimizer}}
+
+
+def _large(stage, groups, **changes):
+  """What all recipes beyond ResNets on CIFAR and Tiny-ImageNet share."""
   return {
       "stage": stage,
       "mix_block": {"name": "automix", "embedding": "concat"},
       "mask_decay": True,
       "end_momentum": 0.99999,
-      "groups": {"mix_block": {"lr": lr, "end_lr": end_lr}},
+      "groups": groups,
       **changes,
   }
 
 
-# The options in which recipes differ from that of ResNet on CIFAR. The reference
-# takes the features of Swin after its patch merging; here the map before it, of
-# twice the resolution, is what `stage3` names.
-PUBLISHED = {
-    "cifar_resnet": {},
-    "cifar_wide_resnet": {
-        "stage": "stage2",
-        "groups": {"mix_block": {"momentum": 0.0}},
-    },
-    "tiny_imagenet_resnet": {
-        "groups": {"mix_block": {"lr": 0.1, "end_lr": 1e-3}},
-    },
-    "imagenet_resnet": _published("stage3", 0.1, 1e-3),
-    # The recipe of the published ResNet-50 of 100 epochs.
-    "imagenet_resnet50": _published(
-        "stage3", 0.1, 1e-3,
-        groups={"mix_block": {"lr": 0.1, "end_lr": 1e-3, "momentum": 0.0}},
+_CIFAR_VIT = {"momentum_delay": 0.25, "end_momentum": 0.99996}
+_VIT = {"momentum_delay": 0.25, "skip": 0.2}
+_IMAGENET = Changes(_large("stage3", _block(0.1, 1e-3)))
+
+# On CIFAR and Tiny-ImageNet the rate ends high: the teacher does the annealing.
+# Published Swin features are those after patch merging; here the map before it,
+# of twice the resolution, is what `stage3` names.
+CHANGES = {
+    "cifar": Changes(schedule={"end_lr": 0.05}),
+    "cifar_wide": Changes(
+        {"stage": "stage2", "groups": {"mix_block": {"momentum": 0.0}}},
+        schedule={"end_lr": 1e-3},
     ),
-    "cub_resnet": _published("stage3", 0.01, 5e-4),
-    "aircraft_resnet": _published("stage3", 0.01, 5e-4),
-    "cars_resnet": _published("stage3", 0.1, 1e-3),
-    "imagenet_deit_small": _published(
-        "stage6", 1e-3, 1e-4, skip=0.2, momentum_delay=0.25
+    "cifar_deit": Changes(
+        _large("stage6", _block(1e-3, 1e-4), **_CIFAR_VIT),
+        {"lr": 5e-4, "clip_norm": 10.0},
+        {"end_lr": 1e-4, "warmup": "5 epochs"},
     ),
-    "imagenet_swin_tiny": _published(
-        "stage3", 1e-3, 1e-4, skip=0.2, momentum_delay=0.25
+    "cifar_swin": Changes(
+        _large("stage3", _block(1e-3, 1e-4), **_CIFAR_VIT),
+        {"clip_norm": 10.0}, {"end_lr": 1e-4},
     ),
-    "imagenet_convnext_tiny": _published(
-        "stage3", 4e-3, 1e-4, skip=0.2, momentum_delay=0.25,
-        end_momentum=0.99996,
+    "cifar_convnext": Changes(
+        _large("stage3", _block(1e-3, 1e-4), **_CIFAR_VIT),
+        {"lr": 2e-3}, {"end_lr": 1e-4},
     ),
+    "tiny": Changes({"groups": _block(0.1, 1e-3)}, schedule={"end_lr": 0.05}),
+    "100ep": _IMAGENET,
+    "300ep": _IMAGENET,
+    "deit": Changes(_large("stage6", _block(1e-3, 1e-4), **_VIT)),
+    "swin": Changes(_large("stage3", _block(1e-3, 1e-4), **_VIT)),
+    "convnext": Changes(
+        _large("stage3", _block(4e-3, 1e-4), **_VIT | {"end_momentum": 0.99996})
+    ),
+    "cub200": Changes(_large("stage3", _block(0.01, 5e-4))),
+    "aircraft": Changes(_large("stage3", _block(0.01, 5e-4))),
+    "cars": Changes(_large("stage3", _block(0.1, 1e-3))),
+}
+
+# What a backbone has of its own.
+MIX_BLOCK_MOMENTUM = {("100ep", "resnet50"): 0.0}
+EPOCHS = {("cars", "resnet18"): 60}
+
+# SAMix where its options are known: k of its lambda embedding.
+BEND = {
+    ("cifar", "resnet18"): 0.25, ("cifar", "resnext50_32x4d"): 0.25,
+    ("cifar_wide", "wide_resnet28_8"): 0.25,
+    ("tiny", "resnet18"): -1.0, ("tiny", "resnext50_32x4d"): 0.25,
 }
 
 
-def cifar(dataset: str, model: str) -> Any:
-  """The CIFAR recipe: 200 epochs of SGD, batch 100; the rate ends at half.
-
-  The teacher, not the rate, does the annealing. Wide ResNets have a recipe of
-  their own: a smaller rate, more weight decay, 400 epochs.
+def make(
+    recipe: str, dataset: str, backbone: str, *, samix: bool = False,
+    arg: str = "",
+) -> ml_collections.ConfigDict:
+  """The configuration of one published number of AutoMix or SAMix.
 
   Args:
-    dataset: `cifar10` or `cifar100`.
-    model: A network of `dmjax.models`.
+    recipe: Key of `table.RECIPES`.
+    dataset: Key of `datasets.DATASETS`.
+    backbone: A network of `dmjax.models`.
+    samix: Whether the Mix Block and its loss are those of SAMix.
+    arg: `smoke` for a run of two steps on mock data with a tiny network.
 
   Returns:
     The configuration.
+
+  Raises:
+    ValueError: For an unknown argument.
   """
-  config = config_lib.default()
-  config.batch_size, config.total = 100, "200 epochs"
-  config.data.name, config.model.name = dataset, model
-  config.schedule.update(per_epoch=True, end_lr=0.05)
-  config.evaluate.update(every="1 epochs", batch_size=500)
-  if not model.startswith("wide_resnet"):
-    return automix(config, **PUBLISHED["cifar_resnet"])
-  config.total = "400 epochs"
-  config.optimizer.update(lr=0.03, weight_decay=1e-3)
-  config.schedule.end_lr = 1e-3
-  return automix(config, **PUBLISHED["cifar_wide_resnet"])
+  key = dataset if recipe == "fine" else recipe
+  changes = CHANGES[key]
+  config = recipes.make(recipe, dataset, backbone, "mixup")
+  config.optimizer.update(changes.optimizer)
+  config.schedule.update(changes.schedule)
+  config.ema_decay = 0.0  # The teacher is an average of its own.
+  if (key, backbone) in EPOCHS:
+    config.total = f"{EPOCHS[key, backbone]} epochs"
+  loss = config.loss
+  automix(config, **changes.method)
+  config.loss = loss
+  if (key, backbone) in MIX_BLOCK_MOMENTUM:
+    momentum = MIX_BLOCK_MOMENTUM[key, backbone]
+    config.method.groups.mix_block.momentum = momentum
+  if samix:
+    bend = BEND[recipe, backbone]
+    config.method.mix_block = {"name": "samix", "bend": bend}
+    config.method.mask_loss.variance = 2.0
+  return recipes.for_arg(config, arg)
 
 
 def automix(config: Any, **changes: Any) -> Any:
