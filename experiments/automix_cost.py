@@ -131,6 +131,12 @@ arguments, results and temporaries; operations are those it counts.
 Mixup is one forward and one backward pass, 3 units of work. AutoMix trains the
 student on clean and on mixed images, 6 units, and adds the teacher: features of
 the clean images up to their stage, the mixed images, and the way back to them.
+
+Saved over the published pipeline: the teacher's pass over clean images ends at
+the stage of the features; both masks come from one call of the Mix Block, on
+features that are computed once; the student's mask has no way back through the
+block. What is left is exact, so the aim of 1.8 times could only be reached by
+training the student on less.
 """
 
 

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
       description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
-  parser.add_argument("--batches", type=int, default=24)
+  parser.add_argument("--batches", type=int, default=100)
   parser.add_argument("--batch_size", type=int, default=32)
   parser.add_argument("--workers", type=int, nargs="*", default=(0, 1, 2))
   args = parser.parse_args(arguments)
