@@ -122,7 +122,8 @@ def test_objective_is_below_that_of_greedy_steps():
 
   On 60 partitions of 20 images, from the same costs and starts. Measured with
   five seeds: -3.6 to -6.3 against -0.7 to -2.6, lower in each. The threshold
-  makes the objective jump: the paired difference is -2.8 +- 0.9 over all.
+  makes the objective jump: the paired difference is -2.8 +- 0.9 over all. On
+  maps of two random Gaussian bumps there is none: 0.3 +- 0.7.
   """
   groups, size, side = 60, 20, 4
   rng = np.random.default_rng(1)

@@ -19,7 +19,7 @@ def check_inputs(logits, labels, weights):
   if weights.ndim != 2 or weights.shape[0] != batch:
     raise ValueError(
         f"weights must be [B, K] with B={batch} as in logits, got shape"
-        f" {weights.shape}; one weight per source, rows summing to 1"
+        f" {weights.shape}; one weight per source"
     )
   soft = jnp.issubdtype(labels.dtype, jnp.floating)
   expected = weights.shape + (classes,) if soft else weights.shape
