@@ -72,3 +72,8 @@ def to_global(tree: Any) -> Any:
       lambda x: jax.make_array_from_process_local_data(sharding, np.asarray(x)),
       tree,
   )
+
+
+def shard_rows(rows: np.ndarray) -> np.ndarray:
+  """This process's part of the rows of a global batch."""
+  return np.split(rows, jax.process_count())[jax.process_index()]

@@ -11,8 +11,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dmjax.data import augment
-from dmjax.data import pipelines
+from dmjax.data import resident
 from dmjax.data import sources
+from dmjax.data import streaming
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +114,18 @@ def split_of(images, labels, classes=3):
 def test_labels_out_of_range_are_refused():
   images = np.zeros((4, 8, 8, 3), np.uint8)
   with pytest.raises(ValueError, match=r"label of example 2 must lie in \[0, 3\)"):
-    pipelines.resident(split_of(images, [0, 1, 3, 2]))
+    resident.pipeline(split_of(images, [0, 1, 3, 2]))
 
 
 def test_images_of_different_sizes_need_image_size():
   images = [np.zeros((8, 8 + i, 3), np.uint8) for i in range(3)]
   split = split_of(images, [0, 1, 2])
   with pytest.raises(ValueError, match="data.image_size"):
-    pipelines.resident(split)
-  assert pipelines.resident(split, 6).image_shape == (6, 6, 3)
+    resident.pipeline(split)
+  assert resident.pipeline(split, 6).image_shape == (6, 6, 3)
 
 
-@pytest.mark.parametrize("make", (pipelines.resident, pipelines.streaming))
+@pytest.mark.parametrize("make", (resident.pipeline, streaming.pipeline))
 def test_an_epoch_shows_every_example_once_and_resumes(make):
   images = np.arange(12, dtype=np.uint8).reshape(12, 1, 1, 1) * np.ones(
       (1, 4, 4, 1), np.uint8

@@ -75,7 +75,7 @@ def _batches(pipeline, batch_size):
   partner[order] = np.roll(order, 1)
   for start in range(0, pipeline.size, batch_size):
     rows = np.arange(start, start + batch_size)
-    rows = pipelines.shard_rows(rows)
+    rows = parallel.shard_rows(rows)
     valid, rows = rows < pipeline.size, np.minimum(rows, pipeline.size - 1)
     batch = {
         "first": pipeline.rows(rows),

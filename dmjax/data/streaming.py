@@ -1,0 +1,78 @@
+"""A split that is decoded while training runs, by Grain."""
+
+from collections.abc import Callable
+
+from absl import flags
+import grain
+import jax
+import numpy as np
+from PIL import Image
+
+from dmjax.data import base
+from dmjax.data import sources
+
+Augment = Callable[[np.random.Generator, Image.Image], Image.Image]
+
+
+def pipeline(
+    split: sources.Split, image_size: int = 0, workers: int = 0, *,
+    resize: int = 0, repeats: int = 1, augment: Augment | None = None,
+) -> base.Pipeline:
+  """Decodes, resizes and augments while training runs, with Grain.
+
+  Args:
+    split: The split.
+    image_size: Size that images are resized to; 0 keeps theirs, which must
+      then be the same for all.
+    workers: Worker processes; 0 decodes in threads of this one.
+    resize: Of the shorter side, before the central crop to `image_size`.
+    repeats: Times that every image is in its batch.
+    augment: `(rng, picture) -> picture` of the final size, for training batches
+      instead of the resizing.
+
+  Returns:
+    The pipeline.
+  """
+
+  def load(index, rng=None):
+    if augment is None or rng is None:
+      image, label = base.read(split, index, image_size, resize)
+    else:
+      image, label = base.read_whole(split, index)
+      image = base.to_pixels(augment(rng, base.to_picture(image)))
+    return {"image": image, "label": np.int32(label)}
+
+  def batches(batch_size, seed, position=None):
+    processes = jax.process_count()
+    dataset = grain.MapDataset.range(jax.process_index(), split.size, processes)
+    dataset = dataset.seed(seed).shuffle().repeat()
+    # A dataset mixed with itself has each of its elements several times in turn.
+    dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load)
+    dataset = dataset.batch(batch_size // processes, drop_remainder=True)
+    iterator = _iterate(dataset, workers)
+    if position is not None:
+      iterator.set_state(position)
+    return base.Stream(lambda: next(iterator), iterator.get_state)
+
+  def rows(indices):
+    examples = [load(i) for i in indices]
+    return {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+
+  def select(batch, shared):
+    del shared
+    return {"image": batch["image"], "label": batch["label"]}
+
+  return base.Pipeline(
+      split.size, split.class_names, load(0)["image"].shape, {}, batches, rows,
+      select,
+  )
+
+
+def _iterate(dataset, workers):
+  dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=4))
+  if workers:
+    if not flags.FLAGS.is_parsed():
+      flags.FLAGS.mark_as_parsed()  # Grain's workers read absl flags.
+    options = grain.MultiprocessingOptions(num_workers=workers)
+    dataset = dataset.mp_prefetch(options)
+  return iter(dataset)
