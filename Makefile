@@ -9,7 +9,7 @@ train: $(DONE)
 	$(BIN)/dmjax train --config configs/digits/resnet8_cutmix_dm.py --workdir runs/digits
 
 test: $(DONE)
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 $(DONE): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dmjax needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 " + "$(MAKECMDGOALS)")'

@@ -81,16 +81,47 @@ CHANGES = {
     "cars": Changes(_large("stage3", _block(0.1, 1e-3))),
 }
 
-# What a backbone has of its own.
-MIX_BLOCK_MOMENTUM = {("100ep", "resnet50"): 0.0}
-EPOCHS = {("cars", "resnet18"): 60}
 
-# SAMix where its options are known: k of its lambda embedding.
-BEND = {
-    ("cifar", "resnet18"): 0.25, ("cifar", "resnext50_32x4d"): 0.25,
-    ("cifar_wide", "wide_resnet28_8"): 0.25,
-    ("tiny", "resnet18"): -1.0, ("tiny", "resnext50_32x4d"): 0.25,
+
+def _samix(bend, **options):
+  return {"mix_block": {"name": "samix", "bend": bend, **options}}
+
+
+_SAMIX_VIT = _samix(-1.0, upsample="nearest")
+_SAMIX_LARGE_VIT = Changes(_samix(-1.0, upsample="nearest", dropout=0.1))
+_SAMIX_IMAGENET = Changes(_samix(-1.0, dropout=0.1))
+_SAMIX_FINE = _samix(1.0, dropout=0.1)
+
+# What SAMix changes in that of AutoMix.
+SAMIX = {
+    "cifar": Changes(_samix(0.25)),
+    "cifar_wide": Changes(_samix(0.25)),
+    "cifar_deit": Changes(
+        _SAMIX_VIT | {"groups": _block(7.5e-4, 1e-4)},
+        {"lr": 7.5e-4, "clip_norm": 20.0}, {"warmup": "20 epochs"},
+    ),
+    "cifar_swin": Changes(
+        _SAMIX_VIT | {"groups": _block(5e-4, 1e-4)}, {"clip_norm": 20.0}
+    ),
+    "cifar_convnext": Changes(
+        _SAMIX_VIT | {"groups": _block(7.5e-4, 1e-4)},
+        {"lr": 1e-3, "clip_norm": 20.0},
+    ),
+    "tiny": Changes(_samix(0.25)),
+    "100ep": _SAMIX_IMAGENET,
+    "300ep": _SAMIX_IMAGENET,
+    "deit": _SAMIX_LARGE_VIT,
+    "swin": _SAMIX_LARGE_VIT,
+    "convnext": _SAMIX_LARGE_VIT,
+    "cub200": Changes(_SAMIX_FINE),
+    "aircraft": Changes(_SAMIX_FINE | {"end_momentum": 0.99996}),
+    "cars": Changes(_SAMIX_FINE),
 }
+
+# What a backbone has of its own, the first in AutoMix, the second in SAMix.
+MIX_BLOCK_MOMENTUM = {("100ep", "resnet50"): 0.0}
+BEND = {("tiny", "resnet18"): -1.0}
+EPOCHS = {("cars", "resnet18"): 60}
 
 
 def make(
@@ -113,7 +144,7 @@ def make(
     ValueError: For an unknown argument.
   """
   key = dataset if recipe == "fine" else recipe
-  changes = CHANGES[key]
+  changes = merged(CHANGES[key], SAMIX[key]) if samix else CHANGES[key]
   config = recipes.make(recipe, dataset, backbone, "mixup")
   config.optimizer.update(changes.optimizer)
   config.schedule.update(changes.schedule)
@@ -123,14 +154,18 @@ def make(
   loss = config.loss
   automix(config, **changes.method)
   config.loss = loss
-  if (key, backbone) in MIX_BLOCK_MOMENTUM:
-    momentum = MIX_BLOCK_MOMENTUM[key, backbone]
-    config.method.groups.mix_block.momentum = momentum
+  method = config.method
   if samix:
-    bend = BEND[recipe, backbone]
-    config.method.mix_block = {"name": "samix", "bend": bend}
-    config.method.mask_loss.variance = 2.0
+    method.mask_loss.variance = 2.0
+    method.mix_block.bend = BEND.get((key, backbone), method.mix_block.bend)
+  elif (key, backbone) in MIX_BLOCK_MOMENTUM:
+    method.groups.mix_block.momentum = MIX_BLOCK_MOMENTUM[key, backbone]
   return recipes.for_arg(config, arg)
+
+
+def merged(changes: Changes, more: Changes) -> Changes:
+  """The changes with more of them, which come last."""
+  return Changes(*({**a, **b} for a, b in zip(changes, more)))
 
 
 def automix(config: Any, **changes: Any) -> Any:

@@ -24,9 +24,9 @@ FILES = sorted(
 # Every recipe, kind of Mix Block and network once.
 TRAINED = (
     "cifar100/resnet18_automix", "cifar100/wide_resnet28_8_samix",
-    "cifar100/deit_small_automix", "imagenet/swin_tiny_automix",
+    "cifar100/deit_small_automix", "imagenet/swin_tiny_samix",
     "imagenet/convnext_tiny_automix", "imagenet/resnet50_100ep_automix",
-    "cub200/resnet18_automix",
+    "cub200/resnet18_samix",
 )
 
 
@@ -50,9 +50,10 @@ def test_every_backbone_of_the_table_with_a_published_number_has_a_file():
       for dataset, backbones in table.TRAINED.items()
       for backbone in backbones
   }
-  found = {parts_of(name)[:2] for name in FILES}
-  assert published - found == {("imagenet", "mobilenetv2")}
-  assert found <= published
+  for flavour in ("automix", "samix"):
+    found = {parts_of(n)[:2] for n in FILES if n.endswith(f"_{flavour}")}
+    assert published - found == {("imagenet", "mobilenetv2")}
+    assert found <= published
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -61,6 +62,8 @@ def test_a_configuration_holds_what_the_tables_say(name):
   config, row = get_config(name), table.RECIPES[recipe]
   key = dataset if recipe == "fine" else recipe
   changes = automix.CHANGES[key]
+  if flavour == "samix":
+    changes = automix.merged(changes, automix.SAMIX[key])
   epochs = automix.EPOCHS.get((key, backbone), row.epochs)
   assert config.total == f"{epochs} epochs"
   assert config.batch_size == row.batch_size
@@ -74,10 +77,14 @@ def test_a_configuration_holds_what_the_tables_say(name):
   }
   for option in set(changes.method) - {"groups", "mix_block"}:
     assert config.method[option] == changes.method[option]
-  assert config.method.mix_block.name == flavour
+  block = dict(changes.method.get("mix_block", {"name": "automix"}))
+  if (key, backbone, flavour) == ("tiny", "resnet18", "samix"):
+    block["bend"] = -1.0
+  assert config.method.mix_block.to_dict() == block
+  assert block["name"] == flavour
   assert config.method.mask_loss.get("variance", 0) == 2 * (flavour == "samix")
   group = dict(changes.method.get("groups", {"mix_block": {}})["mix_block"])
-  if (key, backbone) == ("100ep", "resnet50"):
+  if (key, backbone, flavour) == ("100ep", "resnet50", "automix"):
     group["momentum"] = 0.0
   assert config.method.groups.mix_block.to_dict() == group
 

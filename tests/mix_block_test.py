@@ -176,6 +176,20 @@ def test_lambda_moves_the_mask_only_where_it_is_embedded():
     assert np.max(np.abs(mask - other)) > 0.01
 
 
+def test_dropout_changes_the_masks_of_training_alone():
+  block, variables, *arguments = build("samix", dropout=0.5)
+
+  def masks(seed, train):
+    return block.apply(
+        variables, *arguments, (8, 8), train=train,
+        rngs={"dropout": jax.random.key(seed)}, mutable=["batch_stats"],
+    )[0]
+
+  np.testing.assert_array_equal(masks(0, True), masks(0, True))
+  assert np.abs(masks(0, True) - masks(1, True)).max() > 1e-3
+  np.testing.assert_array_equal(masks(0, False), masks(1, False))
+
+
 def test_half_precision_features_give_nearly_the_same_mask():
   block, variables, features, partner, lam = build(scale=0.3)
   mask = block.apply(variables, features, partner, lam, (8, 8))

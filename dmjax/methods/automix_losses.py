@@ -63,11 +63,11 @@ def objectives(
   images, labels = batch["image"], batch["label"]
   student, block = variables["student"], variables["mix_block"]
   teacher = jax.lax.stop_gradient(variables["teacher"])
-  keys = jax.random.split(key, 6)
+  keys = jax.random.split(key, 7)
   features, teacher = _features(parts, teacher, images, keys[0])
   taught, shown = parts.mixer(keys[1], images), parts.mixer(keys[2], images)
   (mask, shown_mask), block_state = _masks(
-      parts, block, features, (taught, shown), images.shape[1:3]
+      parts, block, features, (taught, shown), images.shape[1:3], keys[6]
   )
   shown = _near_plain(parts, images, shown, jax.lax.stop_gradient(shown_mask))
   student_loss, student_state, hits = _student(
@@ -115,7 +115,7 @@ def _features(parts, teacher, images, key):
   return features, teacher | new
 
 
-def _masks(parts, block, features, draws, shape):
+def _masks(parts, block, features, draws, shape, key):
   """The masks of both draws, `[2, B, H, W, 1]`, in one call."""
   batch = features.shape[0]
   partners = [d.sources[:, 1] + batch * i for i, d in enumerate(draws)]
@@ -127,6 +127,7 @@ def _masks(parts, block, features, draws, shape):
       shape,
       train=True,
       mutable=list(state_of(block)),
+      rngs={"dropout": key},
   )
   return masks.reshape(2, batch, *masks.shape[1:]), state
 

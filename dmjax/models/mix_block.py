@@ -40,6 +40,8 @@ class MixBlock(nn.Module):
     both: Queries and keys each see the features of both images.
     neck: Values from 1x1 convolution, batch norm, ELU, 1x1 convolution; else
       from one 1x1 convolution.
+    dropout: Rate of dropout before the last convolution of the neck, drawn in
+      training from the rng collection `dropout`.
     upsample: `nearest` or `bilinear`, before the sigmoid.
     dtype: Of the projections; attention and mask are float32.
     axis_name: Axis over which batch statistics of the neck are averaged.
@@ -50,6 +52,7 @@ class MixBlock(nn.Module):
   own_key: bool = False
   both: bool = False
   neck: bool = False
+  dropout: float = 0.0
   upsample: str = "nearest"
   dtype: Any = jnp.float32
   axis_name: str | None = None
@@ -114,7 +117,8 @@ class MixBlock(nn.Module):
         not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype,
         axis_name=self.axis_name, name="value_norm",
     )(x)
-    return self._project(1, "value_conv2")(nn.elu(x))
+    x = nn.Dropout(self.dropout, deterministic=not train)(nn.elu(x))
+    return self._project(1, "value_conv2")(x)
 
   def _project(self, width, name):
     return nn.Conv(
