@@ -170,7 +170,7 @@ def _train(args, rest):
     return EXIT_DIVERGED
   if jax.process_index() == 0:
     if result.finished:
-      _print_table(result.metrics, result.images_per_second)
+      _print_table(args.workdir, result.metrics, result.images_per_second)
       _print_files(args.workdir)
     else:
       print(f"stopped and saved at step {result.step}; the same command goes on")
@@ -184,7 +184,7 @@ def _evaluate(args, rest):
 
   _no_more(rest)
   config = workdir_lib.read_config(args.workdir)
-  _print_table(loop.evaluate(config, args.workdir), 0.0)
+  _print_table(args.workdir, loop.evaluate(config, args.workdir), 0.0)
   return 0
 
 
@@ -242,6 +242,7 @@ def _no_more(rest):
 
 _ROWS = (
     ("clean top-1", "top1", "{:.2%}"),
+    ("clean top-1, median of the last 10", "median_top1", "{:.2%}"),
     ("clean top-5", "top5", "{:.2%}"),
     ("clean NLL", "nll", "{:.4f}"),
     ("ECE, 15 bins", "ece", "{:.2%}"),
@@ -250,7 +251,10 @@ _ROWS = (
 )
 
 
-def _print_table(metrics, images_per_second):
+def _print_table(workdir, metrics, images_per_second):
+  from dmjax.train import progress  # pylint: disable=g-import-not-at-top
+
+  metrics = metrics | {"median_top1": progress.median_of_last(workdir)}
   print()
   for label, key, style in _ROWS:
     print(f"  {label:<40}{style.format(metrics[key]):>10}")

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import statistics
 import sys
 import time
 from typing import Any
@@ -136,6 +137,16 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
   """The rows of `metrics.jsonl`."""
   lines = (workdir / "metrics.jsonl").read_text().splitlines()
   return [json.loads(line) for line in lines]
+
+
+def median_of_last(workdir: pathlib.Path, count: int = 10) -> float:
+  """Median of the test top-1 over the last evaluations, NaN before the first.
+
+  With an evaluation per epoch this is the number that OpenMixup publishes.
+  """
+  rows = read_metrics(workdir)
+  values = [row["test/top1"] for row in rows if "test/top1" in row]
+  return statistics.median(values[-count:] or [np.nan])
 
 
 def _is_before(line: str, step: int) -> bool:
