@@ -1,7 +1,7 @@
 """Looking things up by the name a configuration gives them."""
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
+import difflib
 import functools
 import inspect
 from typing import Any

@@ -27,8 +27,8 @@ from configs.digits import resnet8_cutmix_dm
 from dmjax import parallel
 from dmjax.data import augment
 from dmjax.data import pipelines
-from dmjax.train import evaluation
 from dmjax.train import build
+from dmjax.train import evaluation
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
 

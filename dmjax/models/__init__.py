@@ -6,11 +6,11 @@ every stage, and `features` names a stage whose map is returned beside the
 logits. The classifier is called `head` in every one.
 """
 
-from dmjax.models.mix_block import MixBlock
 from dmjax.models.mix_block import create_mix_block
+from dmjax.models.mix_block import MixBlock
 from dmjax.models.pretrained import load_pretrained
-from dmjax.models.registry import MODELS
 from dmjax.models.registry import create
+from dmjax.models.registry import MODELS
 
 __all__ = (
     "MODELS",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 import os
 from typing import Any
 
-import flax.linen as nn
 from flax import traverse_util
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
