@@ -56,7 +56,7 @@ def mean_loss(dtype, seeds=4):
           params, state, opt_state, rows, share
       )
       values.append(value)
-    assert values[0] > 2 * np.mean(values[-10:])  # It has learnt something.
+    assert values[0] > 1.5 * np.mean(values[-10:])  # It has learnt something.
     means.append(np.mean(values[-10:]))
   return float(np.mean(means))
 

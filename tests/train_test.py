@@ -170,25 +170,28 @@ def run(
   )
 
 
+def newest(workdir):
+  """The step of the newest checkpoint, 0 without one."""
+  found = (workdir / "checkpoints").glob("*")
+  return max((int(p.name) for p in found if p.name.isdigit()), default=0)
+
+
 def test_killed_anywhere_a_run_ends_with_the_same_parameters(tmp_path):
   """SIGKILL and SIGTERM at random moments; DMJAX_KILLS sets how many."""
-  kills, rng = int(os.environ.get("DMJAX_KILLS", 2)), random.Random(0)
-  # The more signals the longer the run, so that most find it unfinished.
-  total = 24 * max(1, kills // 2)
-  overrides = [f"--config.total={total} steps"]
+  kills, rng, met = int(os.environ.get("DMJAX_KILLS", 2)), random.Random(0), 0
+  overrides = [f"--config.total={24 * kills} steps"]
   whole, killed = tmp_path / "whole", tmp_path / "killed"
-  start = time.monotonic()
   process = run(whole, overrides=overrides)
-  while process.poll() is None and not (whole / "checkpoints" / "4").exists():
-    time.sleep(0.05)
-  setup = time.monotonic() - start
   assert process.wait(600) == 0, process.stdout.read()
-  training, met = time.monotonic() - start - setup, 0
   for attempt in range(kills):
+    # While the program starts, or up to four checkpoints later.
+    further = rng.randint(0, 4)
+    target = newest(killed) + 4 * further
     process = run(killed, overrides=overrides)
-    time.sleep(rng.uniform(0.5 * setup, setup + 2 * training / kills))
-    finished = (killed / "checkpoints" / str(total)).exists()
-    met += process.poll() is None and not finished
+    while process.poll() is None and newest(killed) < target:
+      time.sleep(0.01)
+    time.sleep(rng.uniform(0, 0.1 if further else 3.0))
+    met += process.poll() is None and newest(killed) < 24 * kills
     process.send_signal(signal.SIGTERM if attempt % 4 == 1 else signal.SIGKILL)
     assert process.wait(300) in (-signal.SIGKILL, -signal.SIGTERM, 75, 0)
   assert met >= kills / 2
