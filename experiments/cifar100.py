@@ -15,7 +15,6 @@ mixing is CE without mixing: that row stands once.
 
 import argparse
 from collections.abc import Sequence
-import csv
 import importlib
 import pathlib
 import statistics
@@ -25,6 +24,7 @@ import jax
 
 from dmjax.train import loop
 from dmjax.train import progress
+from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "cifar100"
 CELLS = {
@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
                       help="two steps a run, on noise")
   args = parser.parse_args(arguments)
   args.out.mkdir(parents=True, exist_ok=True)
-  rows = read(args.out / "results.csv")
+  rows = tables.read(args.out / "results.csv")
   done = {(row["mixer"], row["loss"], int(row["seed"])) for row in rows}
   for seed in range(args.seeds):
     for mixer, loss in CELLS:
       if mixer in args.mixers and (mixer, loss, seed) not in done:
         rows.append(run(mixer, loss, seed, args))
-        write(args.out / "results.csv", rows)
+        tables.write(args.out / "results.csv", rows, COLUMNS)
   (args.out / "README.md").write_text(report(rows))
 
 
@@ -90,22 +90,6 @@ def run(mixer: str, loss: str, seed: int, args) -> dict[str, str]:
       "seconds": f"{time.perf_counter() - start:.0f}",
       "device": f"{jax.device_count()} x {device}",
   }
-
-
-def read(path: pathlib.Path) -> list[dict[str, str]]:
-  """The rows of a csv file, none if it is missing."""
-  if not path.exists():
-    return []
-  with open(path, newline="", encoding="utf-8") as file:
-    return list(csv.DictReader(file))
-
-
-def write(path: pathlib.Path, rows: list[dict[str, str]]) -> None:
-  """Writes the rows as csv."""
-  with open(path, "w", newline="", encoding="utf-8") as file:
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
 
 
 def report(rows: list[dict[str, str]]) -> str:

@@ -13,7 +13,6 @@ Without mixing DM(CE) is cross-entropy, so that row stands once. Seeds are run o
 """
 
 import argparse
-import csv
 import itertools
 import pathlib
 
@@ -31,6 +30,7 @@ from dmjax.train import build
 from dmjax.train import evaluation
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
+from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "digits"
 MIXES = {
@@ -60,7 +60,7 @@ def main() -> None:
   args = parser.parse_args()
   args.out.mkdir(parents=True, exist_ok=True)
   grid = list(itertools.product(CELLS, LABELS, range(args.seeds)))
-  rows = read(args.out / "results.csv")
+  rows = tables.read(args.out / "results.csv")
   done = {(r["mixer"], r["loss"], int(r["labels"]), int(r["seed"])) for r in rows}
   runners = {}
   for (mixer, loss), labels, seed in tqdm.tqdm(grid, unit="run"):
@@ -72,7 +72,7 @@ def main() -> None:
     metrics = runners[key](seed)
     row = {"labels": labels, "mixer": mixer, "loss": loss, "seed": seed}
     rows.append(row | {k: f"{metrics[k]:.5f}" for k in COLUMNS[4:]})
-    write(args.out / "results.csv", rows)
+    tables.write(args.out / "results.csv", rows, COLUMNS)
   (args.out / "README.md").write_text(report(rows, args.seeds))
   plot(rows, args.out / "plot.png")
 
@@ -125,22 +125,6 @@ def shuffled(rows, batch_size, seed, steps):
       order = rng.permutation(rows)
     start = step % epoch * batch_size
     yield order[start : start + batch_size].astype(np.int32)
-
-
-def read(path: pathlib.Path) -> list[dict[str, str]]:
-  """The rows of a csv file, none if it is missing."""
-  if not path.exists():
-    return []
-  with open(path, newline="", encoding="utf-8") as file:
-    return list(csv.DictReader(file))
-
-
-def write(path: pathlib.Path, rows: list[dict[str, str]]) -> None:
-  """Writes the rows as csv."""
-  with open(path, "w", newline="", encoding="utf-8") as file:
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    writer.writerows(rows)
 
 
 def cell(rows, metric, **wanted):

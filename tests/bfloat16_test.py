@@ -42,7 +42,7 @@ def mean_loss(dtype, seeds=4):
     return optax.apply_updates(params, updates), state, opt_state, value
 
   init = jax.jit(lambda key: model.init(key, images[:1], train=False))
-  means = []
+  first, last = [], []
   for seed in range(seeds):
     variables = init(jax.random.key(seed))
     params = variables.pop("params")
@@ -56,9 +56,10 @@ def mean_loss(dtype, seeds=4):
           params, state, opt_state, rows, share
       )
       values.append(value)
-    assert values[0] > 1.5 * np.mean(values[-10:])  # It has learnt something.
-    means.append(np.mean(values[-10:]))
-  return float(np.mean(means))
+    first.append(values[0])
+    last.append(np.mean(values[-10:]))
+  assert np.mean(first) > 2 * np.mean(last)  # It has learnt something.
+  return float(np.mean(last))
 
 
 def test_bfloat16_trains_to_within_two_percent_of_float32():
