@@ -40,7 +40,10 @@ def mixup_cross_entropy(
   """
   _labels.check_smoothing(label_smoothing)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
-  row = functools.partial(_mixup_row, label_smoothing=label_smoothing)
+
+  def row(z, y, w):
+    return _cross_entropy(z, y, w, _scores(z, y), logsumexp(z), label_smoothing)
+
   return jax.vmap(row)(logits, labels, weights)
 
 
@@ -119,57 +122,91 @@ def decoupled_cross_entropy(
   where = jnp.broadcast_to(where, weights.shape)
 
   def row(z, y, w, carries):
-    classes = y if y.ndim == 1 else jnp.argmax(y, -1)
+    classes = list(y if y.ndim == 1 else jnp.argmax(y, -1))
     shares, carries = _merge_repeated(classes, w, carries)
-    etas = eta * _labels.rescale(shares, power, threshold)
-    etas = jnp.where(carries & _selected(shares, select), etas, 0.0)
-    ce, terms = _decoupled_row(z, y, classes, w, shares, label_smoothing)
-    return ce + jnp.sum(etas * terms)
+    selected = _selected(shares, select)
+    logits_of_classes = [z[c] for c in classes]
+    log_z, terms = _log_z_and_terms(z, classes, w, shares, logits_of_classes)
+    scores = logits_of_classes if y.ndim == 1 else _scores(z, y)
+    loss = _cross_entropy(z, y, w, scores, log_z, label_smoothing)
+    for share, term, carry, keep in zip(shares, terms, carries, selected):
+      strength = eta * _labels.rescale(share, power, threshold)
+      loss += jnp.where(carry & keep, strength, 0.0) * term
+    return loss
 
   return jax.vmap(row)(logits, labels, weights, where)
 
 
-def _mixup_row(z, y, w, *, label_smoothing):
-  return _cross_entropy(z, y, w, logsumexp(z), label_smoothing)
+# What is of a source is a scalar here, K of them in a list: vmapped, these are
+# vectors over the batch, where an array [B, K] would have a last axis too short
+# to compute fast.
 
 
-def _cross_entropy(z, y, w, log_z, label_smoothing):
+def _scores(z, y):
+  """<t_k, z> of each source: a logit, or their mean under a soft label."""
+  return [z[t] if y.ndim == 1 else t @ z for t in y]
+
+
+def _cross_entropy(z, y, w, scores, log_z, label_smoothing):
   """sum_k w_k (log_z - <t_k, z>) with t_k the smoothed label of source k."""
-  if y.ndim == 1:
-    scores, masses = z[y], 1.0
-  else:
-    scores, masses = y @ z, jnp.sum(y, -1)
+  masses = [1.0 if y.ndim == 1 else jnp.sum(t) for t in y]
   if label_smoothing:
-    scores = (1 - label_smoothing) * scores + label_smoothing * jnp.mean(z)
-    masses = (1 - label_smoothing) * masses + label_smoothing
-  return jnp.sum(w * (masses * log_z - scores))
+    keep, mean = 1 - label_smoothing, label_smoothing * jnp.mean(z)
+    scores = [keep * score + mean for score in scores]
+    masses = [keep * mass + label_smoothing for mass in masses]
+  return sum(
+      share * (mass * log_z - score)
+      for share, mass, score in zip(w, masses, scores)
+  )
 
 
-def _decoupled_row(z, y, classes, w, shares, label_smoothing):
-  """The mixup cross-entropy and the K decoupled terms of one example."""
-  mixed = shares > 0
-  removed = jnp.where(mixed, classes, -1)
-  in_mix = jnp.any(jnp.arange(z.shape[0])[None] == removed[:, None], axis=0)
+def _log_z_and_terms(z, classes, w, shares, scores):
+  """logsumexp(z) and the K terms softplus(R - z[y_k]) of one example."""
+  index = jnp.arange(z.shape[0])
+  in_mix = _any(index == jnp.where(v > 0, c, -1) for c, v in zip(classes, w))
   # Added rather than selected, so that the backward pass needs no mask: what is
   # removed has probability exp(_REMOVED) = 0 and so a gradient of exactly 0.
   rest = logsumexp(z + jnp.where(in_mix, _REMOVED, 0.0))
+  mixed = [share > 0 for share in shares]
   # The same masked reduction gives the full softmax: only K logits are missing.
-  log_z = logsumexp(jnp.append(jnp.where(mixed, z[classes], _REMOVED), rest))
-  decoupled = mixed & (jnp.sum(mixed) > 1)
-  terms = jnp.where(decoupled, jax.nn.softplus(rest - z[classes]), 0.0)
-  return _cross_entropy(z, y, w, log_z, label_smoothing), terms
+  log_z = _logsumexp(
+      [jnp.where(m, score, _REMOVED) for m, score in zip(mixed, scores)] + [rest]
+  )
+  several = sum(m.astype(int) for m in mixed) > 1
+  terms = [
+      jnp.where(m & several, jax.nn.softplus(rest - score), 0.0)
+      for m, score in zip(mixed, scores)
+  ]
+  return log_z, terms
+
+
+def _logsumexp(scalars):
+  top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, scalars))
+  return top + jnp.log(sum(jnp.exp(scalar - top) for scalar in scalars))
+
+
+def _any(conditions):
+  return functools.reduce(jnp.logical_or, conditions, False)
 
 
 def _merge_repeated(classes, weights, carries):
   """Moves weight and `carries` of repeated classes to their first source."""
-  same, first = _labels.same_class(classes)
-  shares = jnp.where(first, same @ weights, 0.0)
-  return shares, jnp.any(same & carries[None, :], axis=1)
+  shares, merged = [], []
+  for k, own in enumerate(classes):
+    same = [own == other for other in classes]
+    share = sum(jnp.where(s, w, 0.0) for s, w in zip(same, weights))
+    shares.append(jnp.where(_any(same[:k]), 0.0, share))
+    merged.append(_any(s & c for s, c in zip(same, carries)))
+  return shares, merged
 
 
 def _selected(shares, select):
+  """Which of the shares carry a term; ties all do."""
   if select == "both":
-    return jnp.ones_like(shares, bool)
+    return [True] * len(shares)
   if select == "more":
-    return shares == jnp.max(shares)
-  return shares == jnp.min(jnp.where(shares > 0, shares, jnp.inf))
+    most = functools.reduce(jnp.maximum, shares)
+    return [share == most for share in shares]
+  positive = [jnp.where(share > 0, share, jnp.inf) for share in shares]
+  least = functools.reduce(jnp.minimum, positive)
+  return [share == least for share in shares]

@@ -74,12 +74,6 @@ def rescale(weights, power, threshold):
   return jnp.where(weights > 0, rescaled, 0.0)
 
 
-def same_class(classes):
-  """[K] classes -> bool [K, K], and which source is the first of its class."""
-  same = classes[:, None] == classes[None, :]
-  return same, ~jnp.any(jnp.tril(same, -1), axis=1)
-
-
 def smooth(labels, label_smoothing, num_classes):
   """One-hot labels [..., C], smoothed towards uniform (arXiv 1512.00567)."""
   if not jnp.issubdtype(labels.dtype, jnp.floating):
