@@ -175,6 +175,27 @@ def _term_gradients(logits, labels, weights):
   return jax.vmap(jax.jacobian(terms))(logits, labels, weights)
 
 
+@pytest.mark.parametrize("scale", (0.0, 1.0, 30.0))
+def test_second_derivatives_equal_those_of_deleting_columns(scale):
+  """At 0 all logits are tied, where a maximum has no derivative."""
+  logits = scale * jnp.asarray(draw(3)[0], jnp.float32)
+  labels, weights = jnp.array([[1, 4]] * 6), jnp.array([[0.3, 0.7]] * 6)
+
+  def deleted(z):
+    others = [0, 2, 3, 5, 6]
+    total = -0.3 * jax.nn.log_softmax(z)[1] - 0.7 * jax.nn.log_softmax(z)[4]
+    for k in (1, 4):
+      total -= 0.1 * jax.nn.log_softmax(z[jnp.array([k, *others])])[0]
+    return total
+
+  def loss(z, y, w):
+    return losses.decoupled_cross_entropy(z[None], y[None], w[None])[0]
+
+  found = jax.vmap(jax.hessian(loss))(logits, labels, weights)
+  expected = jax.vmap(jax.hessian(deleted))(logits)
+  np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 @given(seed=st.integers(0, 10**6), shift=st.floats(-50, 50))
 def test_a_constant_added_to_logits_changes_nothing(seed, shift):
   logits, labels, weights = draw(seed)
