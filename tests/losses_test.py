@@ -175,10 +175,10 @@ def _term_gradients(logits, labels, weights):
   return jax.vmap(jax.jacobian(terms))(logits, labels, weights)
 
 
-@pytest.mark.parametrize("scale", (0.0, 1.0, 30.0))
-def test_second_derivatives_equal_those_of_deleting_columns(scale):
-  """At 0 all logits are tied, where a maximum has no derivative."""
-  logits = scale * jnp.asarray(draw(3)[0], jnp.float32)
+def test_second_derivatives_equal_those_of_deleting_columns():
+  """The first row's logits are all tied, where a maximum has no derivative."""
+  logits = jnp.asarray(draw(3)[0], jnp.float32)
+  logits *= jnp.array([0.0, 0.3, 1.0, 1.0, 3.0, 10.0])[:, None]
   labels, weights = jnp.array([[1, 4]] * 6), jnp.array([[0.3, 0.7]] * 6)
 
   def deleted(z):
@@ -191,8 +191,8 @@ def test_second_derivatives_equal_those_of_deleting_columns(scale):
   def loss(z, y, w):
     return losses.decoupled_cross_entropy(z[None], y[None], w[None])[0]
 
-  found = jax.vmap(jax.hessian(loss))(logits, labels, weights)
-  expected = jax.vmap(jax.hessian(deleted))(logits)
+  found = jax.jit(jax.vmap(jax.hessian(loss)))(logits, labels, weights)
+  expected = jax.jit(jax.vmap(jax.hessian(deleted)))(logits)
   np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
