@@ -27,6 +27,7 @@ TRAINED = FILES if os.environ.get("DMJAX_ALL_SMOKES") else (
     "cifar100/resnet18_automix", "cifar100/wide_resnet28_8_samix",
     "cifar100/deit_small_automix", "imagenet/swin_tiny_samix",
     "imagenet/convnext_tiny_automix", "imagenet/resnet50_100ep_automix",
+    "cub200/resnet18_samix",
 )
 
 

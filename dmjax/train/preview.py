@@ -38,7 +38,7 @@ def save(config: Any, data: pipelines.Pipeline, path: pathlib.Path) -> None:
   """
   mixer = build.make_mixer(config.mix)
 
-  # In one compiled call: op by op it took a third of a short run.
+  # In one compiled call: op by op it took a fifth of a short run.
   def draw(key, batch, shared):
     batch = data.select(batch, shared)
     images = batch["image"]
