@@ -166,23 +166,29 @@ def _log_z_and_terms(z, classes, w, shares, scores):
   in_mix = _any(index == jnp.where(v > 0, c, -1) for c, v in zip(classes, w))
   # Added rather than selected, so that the backward pass needs no mask: what is
   # removed has probability exp(_REMOVED) = 0 and so a gradient of exactly 0.
-  rest = logsumexp(z + jnp.where(in_mix, _REMOVED, 0.0))
+  rest = z + jnp.where(in_mix, _REMOVED, 0.0)
+  top = jax.lax.stop_gradient(jnp.max(rest))
+  mass = jnp.sum(jnp.exp(rest - top))
   mixed = [share > 0 for share in shares]
+  scores = [jnp.where(m, score, _REMOVED) for m, score in zip(mixed, scores)]
   # The same masked reduction gives the full softmax: only K logits are missing.
-  log_z = _logsumexp(
-      [jnp.where(m, score, _REMOVED) for m, score in zip(mixed, scores)] + [rest]
-  )
+  peak = jax.lax.stop_gradient(functools.reduce(jnp.maximum, scores, top))
+  total = mass * jnp.exp(top - peak) + sum(jnp.exp(x - peak) for x in scores)
   several = sum(m.astype(int) for m in mixed) > 1
   terms = [
-      jnp.where(m & several, jax.nn.softplus(rest - score), 0.0)
+      jnp.where(m & several, _softplus_of_gap(top, mass, score), 0.0)
       for m, score in zip(mixed, scores)
   ]
-  return log_z, terms
+  return peak + jnp.log(total), terms
 
 
-def _logsumexp(scalars):
-  top = jax.lax.stop_gradient(functools.reduce(jnp.maximum, scalars))
-  return top + jnp.log(sum(jnp.exp(scalar - top) for scalar in scalars))
+def _softplus_of_gap(top, mass, score):
+  """softplus(R - score) for R = top + log(mass), without computing R."""
+  above = score > top
+  # Not |score - top|, which has no derivative in a tie.
+  fall = jnp.exp(jnp.where(above, top - score, score - top))
+  odds = jnp.where(above, mass * fall, mass - 1 + fall)
+  return jnp.log1p(odds) + jnp.where(above, 0.0, top - score)
 
 
 def _any(conditions):
