@@ -1,6 +1,7 @@
 """Streaming 224 px JPEGs from ArrayRecord files with worker processes."""
 
 import io
+import time
 
 import numpy as np
 from PIL import Image
@@ -9,6 +10,8 @@ import tensorflow_datasets as tfds
 
 from dmjax import config as config_lib
 from dmjax.data import pipelines
+from dmjax.data import sources
+from dmjax.data import streaming
 
 SIZE = 24
 
@@ -82,3 +85,17 @@ def test_workers_and_threads_give_the_same_batches(data):
   for first, second in zip(*batches):
     np.testing.assert_array_equal(first["image"], second["image"])
     np.testing.assert_array_equal(first["label"], second["label"])
+
+
+def test_only_a_few_batches_are_decoded_ahead(data):
+  """What is decoded waits in memory, and training is slower than decoding."""
+  decoded, split = [], sources.open_split(data.name, "train", data.dir)
+
+  def augment(rng, picture):
+    decoded.append(rng.random())
+    return picture.resize((8, 8))
+
+  stream = streaming.pipeline(split, 8, augment=augment).batches(2, 0)
+  stream.next()
+  time.sleep(1)
+  assert len(decoded) <= 2 * 6
