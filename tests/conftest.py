@@ -1,9 +1,21 @@
 """Tests run on four CPU devices, with JAX's stricter checks switched on."""
 
 import os
+import tempfile
 
 # Plots must not look for a display.
 os.environ.setdefault("MPLBACKEND", "agg")
+
+# Most of the time goes into compiling, much of it the same programs again: every
+# run builds its own functions, some in processes of their own. What one compiles
+# the others read, in a folder that goes with the session.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+  COMPILED = tempfile.TemporaryDirectory()
+  os.environ |= {
+      "JAX_COMPILATION_CACHE_DIR": COMPILED.name,
+      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+      "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+  }
 
 import hypothesis
 import jax
