@@ -5,11 +5,18 @@ from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from dmjax import evaluate
 from dmjax import mixers
+from dmjax import parallel
+from dmjax.data import pipelines
 from dmjax.evaluate import metrics as metrics_lib
+from dmjax.train import build
+from dmjax.train import evaluation
+from dmjax.train import step as step_lib
+from tests import tiny_config
 
 
 def draw(seed, batch=40, classes=8):
@@ -98,3 +105,28 @@ def test_mixed_images_do_not_depend_on_the_batch():
   seen = jax.tree.map(lambda *leaves: sum(leaves), *parts)
   for name, value in whole.items():
     np.testing.assert_allclose(value, seen[name], rtol=1e-5)
+
+
+def test_evaluation_is_exact_and_reads_every_image_once():
+  config, seen, found = tiny_config.get_config(), [], []
+  for pipeline, batch_size in (("resident", 32), ("resident", 60), ("streaming", 60)):
+    config.data.update(pipeline=pipeline, image_size=8)
+    config.evaluate.batch_size = batch_size
+    data = pipelines.open_pipeline(config.data, "test")
+    method = build.make_method(config, data.num_classes)
+    example = {"image": jnp.zeros((1, *data.image_shape))}
+    state = step_lib.create_state(method, optax.sgd(0.1), jax.random.key(0), example)
+
+    def rows(indices, data=data):
+      seen.append(indices)
+      return data.rows(indices)
+
+    evaluator = evaluation.make_evaluator(config, method, data._replace(rows=rows))
+    found.append(evaluator(parallel.replicate(state)))
+    # One more for each batch, the partner of its first image; and the padding.
+    read, batches = np.concatenate(seen), -(-data.size // batch_size)
+    assert len(read) == batches * (batch_size + 1)
+    assert sorted(set(read)) == list(range(data.size))
+    seen.clear()
+  assert found[0] == pytest.approx(found[1], rel=1e-5)
+  assert found[1] == pytest.approx(found[2], rel=1e-5)

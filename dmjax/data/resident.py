@@ -1,7 +1,7 @@
 """A split that lies on the devices, decoded once, as uint8 pixels."""
 
 from collections.abc import Iterator
-import concurrent.futures
+from concurrent import futures
 import os
 
 import numpy as np
@@ -72,7 +72,7 @@ def _epochs(size, batch_size, seed, step, repeats) -> Iterator[np.ndarray]:
 
 def _decode(split, image_size, resize):
   read = lambda i: base.read(split, i, image_size, resize)
-  with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
     examples = list(tqdm.tqdm(
         pool.map(read, range(split.size)), "decoding", split.size,
         unit="img", leave=False, delay=1.0,

@@ -1,6 +1,8 @@
 """A split that is decoded while training runs, by Grain."""
 
 from collections.abc import Callable
+from concurrent import futures
+import os
 
 from absl import flags
 import grain
@@ -59,7 +61,8 @@ def pipeline(
     return base.Stream(lambda: next(iterator), iterator.get_state)
 
   def rows(indices):
-    examples = [load(i) for i in indices]
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+      examples = list(pool.map(load, indices))
     return {k: np.stack([e[k] for e in examples]) for k in examples[0]}
 
   def select(batch, shared):

@@ -38,12 +38,13 @@ def make_evaluator(
   step = parallel.pmap(step_lib.make_eval_step(measure, prepare))
 
   def evaluate_split(state):
-    sums = None
+    parts = []
     for batch in _batches(pipeline, config.evaluate.batch_size):
-      _, part = step(state, parallel.shard(batch), pipeline.shared)
-      sums = part if sums is None else jax.tree.map(np.add, sums, part)
-      sums = jax.device_get(sums)
-    return evaluate.summarize(sums)
+      parts.append(step(state, parallel.shard(batch), pipeline.shared)[1])
+      # Waits for the batch before: this one is computed while the next is read.
+      parts[-2:-1] = jax.device_get(parts[-2:-1])
+    parts = jax.device_get(parts)
+    return evaluate.summarize(jax.tree.map(lambda *x: np.sum(x, axis=0), *parts))
 
   return evaluate_split
 
@@ -69,18 +70,17 @@ def _make_prepare(data: Mapping[str, Any], select):
 
 def _batches(pipeline, batch_size):
   """This process's part of every batch, the last one padded, `[1, B, ...]`."""
-  # A fixed random cycle through the split: no image is its own partner.
+  # The partner of an image is the one before it in a fixed random cycle through
+  # the split. In the order of the cycle, every image is read once.
   order = np.random.default_rng(0).permutation(pipeline.size)
-  partner = np.empty_like(order)
-  partner[order] = np.roll(order, 1)
   for start in range(0, pipeline.size, batch_size):
-    rows = np.arange(start, start + batch_size)
-    rows = parallel.shard_rows(rows)
-    valid, rows = rows < pipeline.size, np.minimum(rows, pipeline.size - 1)
+    places = parallel.shard_rows(np.arange(start, start + batch_size))
+    valid, places = places < pipeline.size, np.minimum(places, pipeline.size - 1)
+    images = pipeline.rows(order[np.append(places[0] - 1, places)])
     batch = {
-        "first": pipeline.rows(rows),
-        "second": pipeline.rows(partner[rows]),
+        "first": jax.tree.map(lambda x: x[1:], images),
+        "second": jax.tree.map(lambda x: x[:-1], images),
         "valid": valid,
-        "number": rows.astype(np.int32),
+        "number": order[places].astype(np.int32),
     }
     yield jax.tree.map(lambda x: x[None], batch)
