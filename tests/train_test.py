@@ -108,14 +108,18 @@ def test_several_steps_in_one_call_give_the_same_parameters(finished, tmp_path):
     np.testing.assert_allclose(a, b, atol=2e-4)
 
 
+def damage_newest(workdir):
+  for path in (workdir / "checkpoints" / str(newest(workdir))).rglob("state/**/*"):
+    if path.is_file():
+      path.write_bytes(b"damaged")
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     finished, tmp_path, caplog
 ):
   config = tiny_config.get_config()
   loop.train(config, tmp_path)
-  for path in (tmp_path / "checkpoints" / "24" / "state").rglob("*"):
-    if path.is_file():
-      path.write_bytes(b"damaged")
+  damage_newest(tmp_path)
   assert loop.train(config, tmp_path).finished
   assert "cannot be read" in caplog.text
   assert (tmp_path / "damaged" / "24").exists()
@@ -200,14 +204,14 @@ def test_killed_anywhere_a_run_ends_with_the_same_parameters(tmp_path):
   assert_same_state(whole, killed)
 
 
-def test_two_processes_train_and_checkpoint(tmp_path):
-  port = 20000 + os.getpid() % 20000
+def run_two_processes(workdir, port):
+  """What each of two processes, of two devices each, has printed."""
   processes = []
   for index in range(2):
     command = [
         sys.executable, "-m", "dmjax.main", "train",
         "--config", str(ROOT / "tests" / "tiny_config.py"),
-        "--workdir", str(tmp_path / "run"), "--distributed",
+        "--workdir", str(workdir), "--distributed",
         "--coordinator", f"localhost:{port}", "--num_processes", "2",
         "--process_id", str(index),
     ]
@@ -222,11 +226,22 @@ def test_two_processes_train_and_checkpoint(tmp_path):
     ))
   outputs = [process.communicate(timeout=400)[0] for process in processes]
   assert [p.returncode for p in processes] == [0, 0], "\n".join(outputs)
+  return outputs
+
+
+def test_two_processes_train_and_go_on_from_the_same_checkpoint(tmp_path):
+  one, two, port = tmp_path / "one", tmp_path / "two", 20000 + os.getpid() % 20000
+  outputs = run_two_processes(two, port)
   assert "clean top-1" in outputs[0] and "clean top-1" not in outputs[1]
   # Four devices in two processes do what four devices in one do.
-  one = tmp_path / "one"
   loop.train(tiny_config.get_config(), one)
-  for a, b in zip(params_of(tmp_path / "run"), params_of(one), strict=True):
+  for a, b in zip(params_of(two), params_of(one), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+  damage_newest(two)
+  outputs = run_two_processes(two, port + 1)
+  assert "cannot be read" in outputs[0] and "cannot be read" not in outputs[1]
+  assert (two / "damaged" / "24").exists()
+  for a, b in zip(params_of(two), params_of(one), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
 
 

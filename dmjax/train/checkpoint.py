@@ -5,6 +5,9 @@ import pathlib
 import shutil
 from typing import Any
 
+import jax
+from jax.experimental import multihost_utils
+import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -70,8 +73,8 @@ def restore(
 ) -> tuple[TrainState, Any] | None:
   """The newest checkpoint that can be read.
 
-  A checkpoint that cannot is moved aside with a warning, and the one before it
-  is tried.
+  A checkpoint that cannot, by any of the processes, is moved aside with a
+  warning, and the one before it is tried.
 
   Args:
     manager: Of the run.
@@ -83,27 +86,33 @@ def restore(
   like = parallel.to_global(like)
   for step in sorted(manager.all_steps(), reverse=True):
     try:
-      restored = manager.restore(
+      restored, error = manager.restore(
           step,
           args=ocp.args.Composite(
               state=ocp.args.StandardRestore(like), data=ocp.args.JsonRestore()
           ),
-      )
-      return restored.state, restored.data
-    except Exception as error:  # pylint: disable=broad-exception-caught
+      ), None
+    except Exception as found:  # pylint: disable=broad-exception-caught
       # Orbax, TensorStore and JSON each have errors of their own for damage.
-      _set_aside(manager, step, error)
+      error = found
+    failed = multihost_utils.process_allgather(np.array(error is not None))
+    if not failed.any():
+      return restored.state, restored.data
+    _set_aside(manager, step, error)
   return None
 
 
 def _set_aside(manager, step, error):
-  damaged = pathlib.Path(manager.directory) / str(step)
-  aside = damaged.parent.parent / "damaged" / str(step)
-  logging.warning(
-      "checkpoint %s cannot be read (%s); moved to %s, trying the one before",
-      damaged, str(error).split("\n")[0][:200], aside,
-  )
-  aside.parent.mkdir(exist_ok=True)
-  shutil.rmtree(aside, ignore_errors=True)
-  shutil.move(damaged, aside)
+  """Moves a checkpoint, once, while no process reads it."""
+  if jax.process_index() == 0:
+    damaged = pathlib.Path(manager.directory) / str(step)
+    aside = damaged.parent.parent / "damaged" / str(step)
+    logging.warning(
+        "checkpoint %s cannot be read (%s); moved to %s, trying the one before",
+        damaged, str(error).split("\n")[0][:200], aside,
+    )
+    aside.parent.mkdir(exist_ok=True)
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.move(damaged, aside)
+  multihost_utils.sync_global_devices("damaged checkpoint moved")
   manager.reload()

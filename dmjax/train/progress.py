@@ -13,6 +13,7 @@ import tensorboardX
 import tqdm
 
 from dmjax.train import plots
+from dmjax.train import workdir as workdir_lib
 
 
 class Diverged(RuntimeError):
@@ -56,7 +57,7 @@ class Reporter:
     path = self.workdir / "metrics.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     rows = [line for line in lines if _is_before(line, step)]
-    path.write_text("".join(row + "\n" for row in rows))
+    workdir_lib.write_whole(path, "".join(row + "\n" for row in rows))
 
   def start(self) -> None:
     """Starts the clock of images/s, unless it runs."""

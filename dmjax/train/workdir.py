@@ -24,7 +24,7 @@ def claim(workdir: pathlib.Path, config: Any) -> None:
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     if not path.exists() and jax.process_index() == 0:
-      path.write_text(text + "\n")
+      write_whole(path, text + "\n")
     found = json.loads(path.read_text()) if path.exists() else json.loads(text)
     (workdir / f".writable-{jax.process_index()}").touch()
     (workdir / f".writable-{jax.process_index()}").unlink()
@@ -40,6 +40,18 @@ def claim(workdir: pathlib.Path, config: Any) -> None:
         f" {'; '.join(changed)}. Use another --workdir, or the same settings to"
         " resume"
     )
+
+
+def write_whole(path: pathlib.Path, text: str) -> None:
+  """Writes a file so that whoever reads it, whenever, finds all of it.
+
+  Args:
+    path: The file; replaced if it is there.
+    text: What it holds afterwards.
+  """
+  part = path.with_suffix(".part")
+  part.write_text(text, encoding="utf-8")
+  part.replace(path)
 
 
 def _differences(old, new, prefix=""):
