@@ -15,9 +15,8 @@ from dmjax.data import sources
 
 Augment = Callable[[np.random.Generator, Image.Image], Image.Image]
 
-# Batches decoded at a time in each process, a thread for each. It bounds memory:
-# Grain's default would keep 500 batches, 19 GB of 256 images of 224 px.
-_AHEAD = 4
+# Batches decoded at a time without worker processes, a thread for each.
+_THREADS = 4
 
 
 def pipeline(
@@ -76,7 +75,10 @@ def pipeline(
 
 
 def _iterate(dataset, workers):
-  options = grain.ReadOptions(num_threads=_AHEAD, prefetch_buffer_size=_AHEAD)
+  # As many wait as are decoded. This bounds the memory: Grain's default would
+  # keep 500 in each process, 19 GB of 256 images of 224 px.
+  ahead = 1 if workers else _THREADS
+  options = grain.ReadOptions(num_threads=ahead, prefetch_buffer_size=ahead)
   dataset = dataset.to_iter_dataset(options)
   if workers:
     if not flags.FLAGS.is_parsed():
