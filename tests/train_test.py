@@ -19,6 +19,7 @@ import pytest
 from dmjax import parallel
 from dmjax.train import loop
 from dmjax.train import progress
+from dmjax.train import workdir as workdir_lib
 from tests import tiny_config
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -243,6 +244,19 @@ def test_two_processes_train_and_go_on_from_the_same_checkpoint(tmp_path):
   assert (two / "damaged" / "24").exists()
   for a, b in zip(params_of(two), params_of(one), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_a_kill_while_a_file_is_written_leaves_the_old_one(tmp_path, monkeypatch):
+  path = tmp_path / "metrics.jsonl"
+  workdir_lib.write_whole(path, "old")
+
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(pathlib.Path, "replace", killed)
+  with pytest.raises(KeyboardInterrupt):
+    workdir_lib.write_whole(path, "new")
+  assert path.read_text() == "old"
 
 
 def test_what_is_placed_once_is_on_every_device():

@@ -73,8 +73,8 @@ def restore(
 ) -> tuple[TrainState, Any] | None:
   """The newest checkpoint that can be read.
 
-  A checkpoint that cannot, by any of the processes, is moved aside with a
-  warning, and the one before it is tried.
+  A checkpoint that cannot is moved aside with a warning, once, and all processes
+  try the one before it.
 
   Args:
     manager: Of the run.
@@ -109,7 +109,7 @@ def _set_aside(manager, step, error):
     aside = damaged.parent.parent / "damaged" / str(step)
     logging.warning(
         "checkpoint %s cannot be read (%s); moved to %s, trying the one before",
-        damaged, str(error).split("\n")[0][:200], aside,
+        damaged, str(error or "by another process").split("\n")[0][:200], aside,
     )
     aside.parent.mkdir(exist_ok=True)
     shutil.rmtree(aside, ignore_errors=True)
