@@ -1,15 +1,10 @@
-"""The command line: dmjax train | evaluate | preview | prepare."""
+"""The command line: dmjax train | evaluate | preview | recipes | prepare."""
 
 import argparse
 from collections.abc import Sequence
 import logging
 import pathlib
 import sys
-
-from absl import flags
-from ml_collections import config_flags
-
-from dmjax import names
 
 EXIT_BAD_INPUT = 2
 EXIT_DIVERGED = 3
@@ -92,6 +87,11 @@ def _parser():
                        help="the picture to write, .png")
   preview.add_argument("--stage", choices=("augment", "mix"), default="mix",
                        help="of training, what to draw")
+  recipes = add("recipes", _recipes,
+                "List the recipes, with what is published of each.")
+  recipes.add_argument("dataset", nargs="?", help="such as cifar100; all if left out")
+  recipes.add_argument("--names", action="store_true",
+                       help="only what --config takes, one a line")
   prepare = add(
       "prepare", _prepare, "Download and prepare a TFDS dataset.",
       "Preparing needs the network; training afterwards does not. Datasets"
@@ -106,49 +106,22 @@ def _parser():
 
 def _add_config(parser, required=True):
   parser.add_argument(
-      "--config", required=required, metavar="FILE[:ARG]",
-      help="a configuration file, such as configs/cifar100/resnet18_cutmix_dm.py",
+      "--config", required=required, metavar="DATASET:WORDS",
+      help="a recipe, such as cifar100:resnet18,cutmix,dm (see dmjax recipes), or"
+      " a file of your own, my.py or my.py:ARGUMENT",
   )
 
 
-def _load_config(path, overrides):
-  """The configuration of a file with `--config.key=value` applied."""
-  file = pathlib.Path(path.split(":")[0]).resolve()
-  if not file.is_file():
-    raise ValueError(f"--config: there is no file {str(file)!r}")
-  # Configurations share code through the package `configs` they lie in.
-  roots = [str(p.parent) for p in file.parents if p.name == "configs"]
-  sys.path[:0] = [root for root in roots if root not in sys.path]
-  keys = list(_flat_keys(_parse_config([f"--config={path}"])))
-  for override in overrides:
-    name, _, _ = override.partition("=")
-    if not name.startswith("--config."):
-      raise ValueError(f"unknown argument {override!r}; see --help")
-    key = name.removeprefix("--config.")
-    if key not in keys:
-      raise ValueError(
-          f"{path} has no key {key!r}; {names.suggest(key, keys)}"
-      )
-  return _parse_config([f"--config={path}", *overrides])
+def _load_config(text, overrides_):
+  """The named configuration with `--config.key=value` applied."""
+  # pylint: disable=g-import-not-at-top
+  from dmjax import overrides
+  from dmjax import recipes
 
-
-def _parse_config(arguments):
-  values = flags.FlagValues()
-  argv = ["dmjax", *arguments]
-  config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
-  try:
-    values(argv)
-  except (flags.Error, TypeError) as error:
-    raise ValueError(str(error).removeprefix("flag ")) from None
-  return values["config"].value
-
-
-def _flat_keys(tree, prefix=""):
-  for key, value in tree.items():
-    if hasattr(value, "items"):
-      yield from _flat_keys(value, f"{prefix}{key}.")
-    else:
-      yield prefix + key
+  config, dropped = overrides.apply(recipes.load(text), overrides_)
+  for line in dropped:
+    print(f"dropped {line}", file=sys.stderr)
+  return config
 
 
 def _train(args, rest):
@@ -170,7 +143,9 @@ def _train(args, rest):
     return EXIT_DIVERGED
   if jax.process_index() == 0:
     if result.finished:
-      _print_table(args.workdir, result.metrics, result.images_per_second)
+      _print_table(
+          config, args.workdir, result.metrics, result.images_per_second
+      )
       _print_files(args.workdir)
     else:
       print(f"stopped and saved at step {result.step}; the same command goes on")
@@ -184,45 +159,44 @@ def _evaluate(args, rest):
 
   _no_more(rest)
   config = workdir_lib.read_config(args.workdir)
-  _print_table(args.workdir, loop.evaluate(config, args.workdir), 0.0)
-  return 0
-
-
-def _preview_masks(args, rest):
-  # pylint: disable=g-import-not-at-top
-  from dmjax.train import build
-  from dmjax.train import preview
-
-  _no_more(rest)
-  restored = build.restore_learned(args.workdir)
-  args.out.parent.mkdir(parents=True, exist_ok=True)
-  preview.save_masks(*restored, args.out)
-  print(args.out)
+  _print_table(config, args.workdir, loop.evaluate(config, args.workdir))
   return 0
 
 
 def _preview(args, rest):
-  if args.workdir and not (args.all or args.config):
-    return _preview_masks(args, rest)
   # pylint: disable=g-import-not-at-top
-  from dmjax.data import pipelines
   from dmjax.train import preview
-  from dmjax.train import validate
+  from dmjax.train import run as run_lib
 
-  if args.workdir or args.all == bool(args.config):
+  chosen = [bool(args.config), args.all, args.workdir is not None]
+  if sum(chosen) != 1:
     raise ValueError(
-        "preview needs either --config FILE or --all, or --workdir"
+        "preview needs either --config or --all, or --workdir"
     )
-  args.out.parent.mkdir(parents=True, exist_ok=True)
-  if args.all:
-    _no_more(rest)
-    preview.save_all(args.out)
+  if args.config:
+    run = run_lib.assemble(_load_config(args.config, rest))
+    draw = lambda out: preview.STAGES[args.stage](run, out)
   else:
-    config = _load_config(args.config, rest)
-    validate.check_config(config)
-    data = pipelines.open_pipeline(config.data, "train")
-    preview.STAGES[args.stage](config, data, args.out)
+    _no_more(rest)
+    draw = preview.save_all
+  if args.workdir:
+    learned = run_lib.learned(args.workdir)
+    draw = lambda out: preview.save_masks(*learned, out)
+  args.out.parent.mkdir(parents=True, exist_ok=True)
+  draw(args.out)
   print(args.out)
+  return 0
+
+
+def _recipes(args, rest):
+  from dmjax import recipes  # pylint: disable=g-import-not-at-top
+
+  _no_more(rest)
+  rows = recipes.rows(args.dataset)
+  if args.names:
+    print("\n".join(row.argument for row in rows))
+  else:
+    print(recipes.table(rows))
   return 0
 
 
@@ -242,7 +216,6 @@ def _no_more(rest):
 
 _ROWS = (
     ("clean top-1", "top1", "{:.2%}"),
-    ("clean top-1, median of the last 10", "median_top1", "{:.2%}"),
     ("clean top-5", "top5", "{:.2%}"),
     ("clean NLL", "nll", "{:.4f}"),
     ("ECE, 15 bins", "ece", "{:.2%}"),
@@ -251,15 +224,26 @@ _ROWS = (
 )
 
 
-def _print_table(workdir, metrics, images_per_second):
-  from dmjax.train import progress  # pylint: disable=g-import-not-at-top
-
-  metrics = metrics | {"median_top1": progress.median_of_last(workdir)}
+def _print_table(config, workdir, metrics, images_per_second=0.0):
   print()
   for label, key, style in _ROWS:
     print(f"  {label:<40}{style.format(metrics[key]):>10}")
   if images_per_second:
     print(f"  {'training images/s':<40}{images_per_second:>10,.0f}")
+  _print_published(config, workdir)
+
+
+def _print_published(config, workdir):
+  """The measured number beside the published one, by the rule of the latter."""
+  # pylint: disable=g-import-not-at-top
+  from dmjax import recipes
+  from dmjax.train import progress
+
+  number, rule, last = recipes.published(config)
+  measured = progress.by_rule(workdir, rule, last)
+  label = f"clean top-1, {progress.describe(rule, last)}"
+  beside = f"   published {number:.2f}%, {config.published.source}" if number else ""
+  print(f"  {label:<40}{measured:>10.2%}{beside}")
 
 
 def _print_files(workdir):

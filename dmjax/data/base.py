@@ -1,38 +1,59 @@
-"""What the pipelines share: their interface, and reading one example."""
+"""What sources and pipelines are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
-from dmjax.data import crops
+Arrays = dict[str, Any]
 
-Arrays = dict[str, np.ndarray]
+
+class Source(NamedTuple):
+  """Random access to the examples of a split.
+
+  Attributes:
+    read: `index -> example`, a dict with `x`, for an image `uint8[H, W, C]`,
+      with `label`, an integer, and whatever rides along.
+    size: Number of examples.
+    class_names: Names of the classes.
+    kind: What `x` is: `image`.
+  """
+
+  read: Callable[[int], Arrays]
+  size: int
+  class_names: tuple[str, ...]
+  kind: str = "image"
+
+  @property
+  def num_classes(self) -> int:
+    """Number of classes."""
+    return len(self.class_names)
 
 
 class Pipeline(NamedTuple):
-  """A split as batches.
+  """A source as batches: dicts of arrays, or dicts of them for several streams.
 
   Attributes:
     size: Number of examples.
     class_names: Names of the classes.
-    image_shape: `(H, W, C)`.
+    example: A batch of one row of zeros, as `select` gives it.
     shared: Arrays that every step needs, placed on the devices once.
-    batches: `(batch_size, seed, position) -> Stream` of training batches of
-      this process, from a position that a stream gave, or None.
+    batches: `(batch_size, seed, position=None) -> Stream` of training batches of
+      this process, from a position that a stream gave.
     rows: `row numbers -> batch` of those rows.
-    select: `(batch, shared) -> {"image": uint8, "label"}`, inside the step.
+    select: `(batch, shared) -> {"x", "label", "index", ...}`, inside the step.
+      Images are `float32[B, H, W, C]` in [0, 1] from here on.
   """
 
   size: int
   class_names: tuple[str, ...]
-  image_shape: tuple[int, int, int]
-  shared: dict[str, jax.Array]
+  example: Arrays
+  shared: Arrays
   batches: Callable[..., "Stream"]
   rows: Callable[[np.ndarray], Arrays]
-  select: Callable[..., dict[str, jax.Array]]
+  select: Callable[[Arrays, Arrays], Arrays]
 
   @property
   def num_classes(self) -> int:
@@ -52,32 +73,37 @@ class Stream(NamedTuple):
   position: Callable[[], Any]
 
 
-def read(split, index, image_size, resize=0):
-  """Pixels and label of an example, resized to a square if `image_size`."""
-  image, label = read_whole(split, index)
-  if image_size and (resize or image.shape[:2] != (image_size, image_size)):
-    square = crops.central_crop(to_picture(image), image_size, resize)
-    image = to_pixels(square)
-  return image, label
+def subset(source: Source, rows: Sequence[int]) -> Source:
+  """Some of the examples of a source, in the order of `rows`.
 
+  Args:
+    source: The source.
+    rows: Indices of its examples, from 0.
 
-def read_whole(split, index):
-  """Pixels and label of an example; ValueError for a label out of range."""
-  image, label = split.read(index)
-  if not 0 <= label < len(split.class_names):
+  Returns:
+    The source.
+
+  Raises:
+    ValueError: For no rows, and for one that the source does not have.
+  """
+  rows = np.asarray(rows)
+  if not rows.size or rows.min() < 0 or rows.max() >= source.size:
     raise ValueError(
-        f"label of example {index} must lie in [0, {len(split.class_names)}), got"
-        f" {label}"
+        f"rows must be indices in [0, {source.size}), one at least, got {rows}"
     )
-  return image, label
+  return source._replace(
+      read=lambda index: source.read(rows[index]), size=len(rows)
+  )
 
 
-def to_picture(image: np.ndarray) -> Image.Image:
-  """Pixels `uint8[H, W, C]` as a picture, grey for C = 1."""
-  return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+def as_floats(batch: Arrays) -> Arrays:
+  """The batch with pixels, which are uint8, as float32 in [0, 1]."""
+  if batch["x"].dtype != jnp.uint8:
+    return batch
+  return batch | {"x": batch["x"].astype(jnp.float32) / 255}
 
 
-def to_pixels(picture: Image.Image) -> np.ndarray:
-  """A picture as `uint8[H, W, C]`."""
-  pixels = np.asarray(picture)
-  return pixels[..., None] if pixels.ndim == 2 else pixels
+def example_of(arrays: Arrays) -> Arrays:
+  """One row of zeros like one row of `[B, ...]` arrays, as `select` gives it."""
+  zeros = {k: np.zeros((1, *v.shape[1:]), v.dtype) for k, v in arrays.items()}
+  return jax.device_get(as_floats(zeros))

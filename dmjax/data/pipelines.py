@@ -1,68 +1,110 @@
-"""Two ways from a split to batches in the step, with one interface.
+"""Two ways from a source to batches in the step, with one interface.
 
-*Resident*: the split is decoded once, its uint8 pixels lie on the devices, and
-a batch is a list of row numbers. *Streaming*: Grain workers decode and resize,
-and a batch is its pixels. Either is a function of seed and step, sharded by
-process, and resumable.
+*Resident*: the source is decoded once, its pixels lie on the devices, and a
+batch is a list of row numbers. *Streaming*: Grain workers decode and resize, and
+a batch is its pixels. Either is a function of seed and step, sharded by process,
+and resumable. `together` makes one of several.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import functools
 from typing import Any
+import zlib
+
+import numpy as np
 
 from dmjax.data import base
 from dmjax.data import crops
-from dmjax.data import randaugment
 from dmjax.data import resident
-from dmjax.data import sources
 from dmjax.data import streaming
 
-Pipeline = base.Pipeline
 
+def open_pipeline(
+    config: Mapping[str, Any], source: base.Source, split: str
+) -> base.Pipeline:
+  """The pipeline of a source.
 
-def open_pipeline(config: Mapping[str, Any], split: str) -> Pipeline:
-  """The pipeline of `config.data` for one of its splits, `train` or `test`."""
-  opened = sources.open_split(config["name"], config[split], config["dir"])
+  Args:
+    config: The `data` section.
+    source: The source.
+    split: `train`, or `test` for the sizes of test images.
+
+  Returns:
+    The pipeline.
+  """
   options = {"image_size": config["image_size"], "repeats": config["repeats"]}
   if split == "test":
     size = config["test_image_size"] or config["image_size"]
     options = {"image_size": size, "resize": config["test_resize"]}
   if config["pipeline"] == "resident":
-    return resident.pipeline(opened, **options)
+    return resident.pipeline(source, **options)
   if split == "train":
-    options["augment"] = host_augment(config)
-  return streaming.pipeline(opened, workers=config["workers"], **options)
+    options["crop"] = host_crop(config)
+  return streaming.pipeline(source, workers=config["workers"], **options)
 
 
-def host_augment(config: Mapping[str, Any]) -> streaming.Augment | None:
-  """What streaming workers do to a training picture; None for resizing alone.
+def host_crop(config: Mapping[str, Any]) -> streaming.Crop | None:
+  """What streaming workers do to a training picture; None for resizing alone."""
+  if not config["crop_scale"]:
+    return None
+  return functools.partial(
+      crops.random_resized_crop, size=config["image_size"],
+      scale=tuple(config["crop_scale"]),
+  )
+
+
+def together(
+    pipelines: Mapping[str, base.Pipeline], ratio: int = 1
+) -> base.Pipeline:
+  """Several streams as one, `{"labelled": batch, "unlabelled": batch}`.
+
+  Every stream is shuffled by itself. An epoch is that of the first.
 
   Args:
-    config: The `data` section.
+    pipelines: By name. The classes are those of the first.
+    ratio: Rows of every other stream for each row of the first.
 
   Returns:
-    `(rng, picture) -> picture`.
+    The pipeline; its batches, shared arrays and rows nest by the names.
+
+  Raises:
+    ValueError: For no pipeline, or a ratio below 1.
   """
-  size, scale = config["image_size"], tuple(config["crop_scale"])
-  text, fill = config["rand_augment"], _fill(config["mean"])
-  policy = randaugment.parse(text) if text else None
-  if not (scale or policy):
-    return None
+  if not pipelines:
+    raise ValueError("pipelines must hold at least one pipeline, got none")
+  if ratio < 1:
+    raise ValueError(f"ratio must be >= 1, got {ratio}")
+  first, *others = pipelines
+  sizes = {first: 1} | {name: ratio for name in others}
 
-  def augment(rng, picture):
-    if scale:
-      picture = crops.random_resized_crop_on_host(
-          rng, picture, size, scale=scale
-      )
-    elif size:
-      picture = crops.central_crop(picture, size)
-    if policy:
-      picture = randaugment.rand_augment(rng, picture, policy, fill)
-    return picture
+  def batches(batch_size, seed, position=None):
+    streams = {
+        name: pipeline.batches(
+            sizes[name] * batch_size, _seed_of(seed, name),
+            position and position[name],
+        )
+        for name, pipeline in pipelines.items()
+    }
+    return base.Stream(
+        lambda: {name: stream.next() for name, stream in streams.items()},
+        lambda: {name: stream.position() for name, stream in streams.items()},
+    )
 
-  return augment
+  def each(function: Callable[[str, base.Pipeline], Any]):
+    return {name: function(name, p) for name, p in pipelines.items()}
+
+  return base.Pipeline(
+      pipelines[first].size,
+      pipelines[first].class_names,
+      each(lambda name, p: p.example),
+      each(lambda name, p: p.shared),
+      batches,
+      lambda rows: each(lambda name, p: p.rows(rows % p.size)),
+      lambda batch, shared: each(lambda k, p: p.select(batch[k], shared[k])),
+  )
 
 
-def _fill(mean):
-  """The mean colour, which normalisation makes zero."""
-  values = tuple(round(255 * value) for value in mean)
-  return values if len(values) > 1 else values * 3
+def _seed_of(seed, name):
+  """A seed of its own for every stream, below 2^32 as Grain wants it."""
+  words = np.random.SeedSequence((seed, zlib.crc32(name.encode())))
+  return int(words.generate_state(1)[0])

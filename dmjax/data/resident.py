@@ -1,4 +1,4 @@
-"""A split that lies on the devices, decoded once, as uint8 pixels."""
+"""A source that lies on the devices, decoded once, images as uint8 pixels."""
 
 from collections.abc import Iterator
 from concurrent import futures
@@ -9,34 +9,35 @@ import tqdm
 
 from dmjax import parallel
 from dmjax.data import base
-from dmjax.data import sources
+from dmjax.data import examples
 
 
 def pipeline(
-    split: sources.Split, image_size: int = 0, *, resize: int = 0,
+    source: base.Source, image_size: int = 0, *, resize: int = 0,
     repeats: int = 1,
 ) -> base.Pipeline:
-  """Decodes the whole split, with a progress bar, and keeps it on the devices.
+  """Decodes the whole source, with a progress bar, and keeps it on the devices.
 
   Args:
-    split: The split.
+    source: The source.
     image_size: Size that images are resized to; 0 keeps theirs, which must
       then be the same for all.
     resize: Of the shorter side, before the central crop to `image_size`.
     repeats: Times that every image is in its batch.
 
   Returns:
-    The pipeline.
+    The pipeline. Where the source has fewer examples than a batch, it is shuffled
+    several times to fill one.
 
   Raises:
     ValueError: For images of different sizes, or labels out of range.
   """
-  images, labels = _decode(split, image_size, resize)
-  shared = parallel.replicate({"images": images, "labels": labels})
+  arrays = _decode(source, image_size, resize)
+  shared = parallel.replicate(arrays)
 
   def batches(batch_size, seed, position=None):
     done = [position or 0]
-    steps = _epochs(split.size, batch_size, seed, done[0], repeats)
+    steps = _epochs(source.size, batch_size, seed, done[0], repeats)
 
     def following():
       done[0] += 1
@@ -45,11 +46,10 @@ def pipeline(
     return base.Stream(following, lambda: done[0])
 
   def select(batch, shared):
-    row = batch["row"]
-    return {"image": shared["images"][row], "label": shared["labels"][row]}
+    return base.as_floats({k: v[batch["row"]] for k, v in shared.items()})
 
   return base.Pipeline(
-      split.size, split.class_names, images.shape[1:], shared, batches,
+      source.size, source.class_names, base.example_of(arrays), shared, batches,
       lambda rows: {"row": rows.astype(np.int32)}, select,
   )
 
@@ -60,28 +60,29 @@ def _epochs(size, batch_size, seed, step, repeats) -> Iterator[np.ndarray]:
   With repeats an epoch has as many batches, of fewer different rows; where they
   do not divide a batch, the last image goes on in the next one.
   """
-  per_epoch = size // batch_size
+  shuffles = -(-batch_size // size)
+  per_epoch = shuffles * size // batch_size
   while True:
     epoch, first = divmod(step, per_epoch)
-    order = np.random.default_rng((seed, epoch)).permutation(size)
+    rng = np.random.default_rng((seed, epoch))
+    order = np.concatenate([rng.permutation(size) for _ in range(shuffles)])
     for batch in range(first, per_epoch):
       places = np.arange(batch * batch_size, (batch + 1) * batch_size)
       yield order[places // repeats].astype(np.int32)
       step += 1
 
 
-def _decode(split, image_size, resize):
-  read = lambda i: base.read(split, i, image_size, resize)
+def _decode(source, image_size, resize):
+  read = lambda i: examples.read(source, i, image_size, resize)
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    examples = list(tqdm.tqdm(
-        pool.map(read, range(split.size)), "decoding", split.size,
+    found = list(tqdm.tqdm(
+        pool.map(read, range(source.size)), "decoding", source.size,
         unit="img", leave=False, delay=1.0,
     ))
-  shapes = {image.shape for image, _ in examples}
+  shapes = {example["x"].shape for example in found}
   if len(shapes) > 1:
     raise ValueError(
         f"the images have {len(shapes)} different sizes; set"
         " --config.data.image_size, or --config.data.pipeline=streaming with it"
     )
-  labels = np.array([label for _, label in examples], np.int32)
-  return np.stack([image for image, _ in examples]), labels
+  return examples.stack(found)

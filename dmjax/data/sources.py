@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Mapping
 import contextlib
-import functools
 import io
 import logging
 import os
 import pathlib
-from typing import Any, NamedTuple
 
-import numpy as np
-from PIL import Image
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
 from dmjax import names
+from dmjax.data import base
 from dmjax.data import digits
 from dmjax.data import fgvc_aircraft
+from dmjax.data import folders
 from dmjax.data import mock
 from dmjax.data import tiny_imagenet
 
@@ -26,26 +24,11 @@ BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
     "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
     "tiny_imagenet": tiny_imagenet.TinyImagenet,
 }
-_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 # TFDS suggests OpenCV, once per process, to read PNG files that PIL reads well.
 logging.getLogger("absl").addFilter(
     lambda record: "OpenCV is not installed" not in record.getMessage()
 )
-
-
-class Split(NamedTuple):
-  """Random access to the examples of a split.
-
-  Attributes:
-    read: `index -> (uint8[H, W, C], int)`.
-    size: Number of examples.
-    class_names: Names of the classes.
-  """
-
-  read: Callable[[int], tuple[np.ndarray, int]]
-  size: int
-  class_names: tuple[str, ...]
 
 
 def default_data_dir() -> pathlib.Path:
@@ -55,7 +38,7 @@ def default_data_dir() -> pathlib.Path:
   ).expanduser()
 
 
-def open_split(name: str, split: str, data_dir: str = "") -> Split:
+def open_source(name: str, split: str, data_dir: str = "") -> base.Source:
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
@@ -67,19 +50,16 @@ def open_split(name: str, split: str, data_dir: str = "") -> Split:
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
 
   Returns:
-    The split.
+    The source.
 
   Raises:
     ValueError: For a dataset that is unknown, not prepared, prepared in another
       file format than ArrayRecord, or without the split.
   """
   if os.sep in name and pathlib.Path(name).expanduser().is_dir():
-    return _open_folder(pathlib.Path(name).expanduser(), split)
+    return folders.open_folder(pathlib.Path(name).expanduser(), split)
   if name == "mock":
-    read = functools.partial(mock.read, split)
-    return Split(
-        read, mock.size(split), tuple(map(str, range(mock.NUM_CLASSES)))
-    )
+    return mock.open_mock(split)
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None
   builder = _builder(name, directory or default_data_dir())
   return _open_builder(builder, name, split)
@@ -89,7 +69,7 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
   """Downloads and prepares a TFDS dataset as ArrayRecord files.
 
   Args:
-    name: As in `open_split`.
+    name: As in `open_source`.
     data_dir: Where to write.
 
   Returns:
@@ -101,11 +81,11 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
   """
   directory = pathlib.Path(data_dir or default_data_dir()).expanduser()
   options = {"data_dir": directory, "file_format": "array_record"}
-  base = name.split("/")[0].split(":")[0]
-  if base in BUILDERS:
-    builder = BUILDERS[base](**options)
+  dataset = name.split("/")[0].split(":")[0]
+  if dataset in BUILDERS:
+    builder = BUILDERS[dataset](**options)
   else:
-    _check_known(base)
+    _check_known(dataset)
     builder = tfds.builder(name, **options)
   try:
     builder.download_and_prepare()
@@ -140,11 +120,11 @@ def _builder(name, directory):
   )
 
 
-def _check_known(base):
+def _check_known(dataset):
   known = [*BUILDERS, *tfds.list_builders(with_community_datasets=False)]
-  if base not in known:
+  if dataset not in known:
     raise ValueError(
-        f"unknown dataset {base!r}; {names.suggest(base, known)} (or the path"
+        f"unknown dataset {dataset!r}; {names.suggest(dataset, known)} (or the path"
         " of a folder root/<split>/<class>/*.png)"
     )
 
@@ -169,36 +149,6 @@ def _open_builder(builder, name, split):
 
   def read(index):
     example = source[int(index)]
-    return example[image_key], int(example[label_key])
+    return {"x": example[image_key], "label": int(example[label_key])}
 
-  return Split(read, len(source), tuple(labels.names))
-
-
-def _open_folder(root, split):
-  folder = root / split
-  if not folder.is_dir():
-    found = sorted(p.name for p in root.iterdir() if p.is_dir())
-    raise ValueError(f"{root} has no folder {split!r}; it has {found}")
-  # Classes are those of all splits, so that labels agree between them.
-  classes = sorted({p.name for p in root.glob("*/*") if p.is_dir()})
-  files = sorted(
-      p for p in folder.glob("*/*") if p.suffix.lower() in _SUFFIXES
-  )
-  if not files:
-    raise ValueError(f"{folder} holds no images <class>/*.png or *.jpg")
-  index = {name: i for i, name in enumerate(classes)}
-
-  def read(row):
-    path = files[int(row)]
-    return read_image(path), index[path.parent.name]
-
-  return Split(read, len(files), tuple(classes))
-
-
-def read_image(path: Any) -> np.ndarray:
-  """An image file as `uint8[H, W, 3]`, or `[H, W, 1]` if it is grey."""
-  with Image.open(path) as image:
-    if image.mode not in ("L", "RGB"):
-      image = image.convert("RGB")
-    pixels = np.asarray(image)
-  return pixels[..., None] if pixels.ndim == 2 else pixels
+  return base.Source(read, len(source), tuple(labels.names))

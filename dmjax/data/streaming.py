@@ -1,4 +1,4 @@
-"""A split that is decoded while training runs, by Grain."""
+"""A source that is decoded while training runs, by Grain."""
 
 from collections.abc import Callable
 from concurrent import futures
@@ -11,28 +11,28 @@ import numpy as np
 from PIL import Image
 
 from dmjax.data import base
-from dmjax.data import sources
+from dmjax.data import examples
 
-Augment = Callable[[np.random.Generator, Image.Image], Image.Image]
+Crop = Callable[[np.random.Generator, Image.Image], Image.Image]
 
 # Batches decoded at a time without worker processes, a thread for each.
 _THREADS = 4
 
 
 def pipeline(
-    split: sources.Split, image_size: int = 0, workers: int = 0, *,
-    resize: int = 0, repeats: int = 1, augment: Augment | None = None,
+    source: base.Source, image_size: int = 0, workers: int = 0, *,
+    resize: int = 0, repeats: int = 1, crop: Crop | None = None,
 ) -> base.Pipeline:
-  """Decodes, resizes and augments while training runs, with Grain.
+  """Decodes and resizes, or crops, while training runs, with Grain.
 
   Args:
-    split: The split.
+    source: The source.
     image_size: Size that images are resized to; 0 keeps theirs, which must
       then be the same for all.
     workers: Worker processes; 0 decodes in threads of this one.
     resize: Of the shorter side, before the central crop to `image_size`.
     repeats: Times that every image is in its batch.
-    augment: `(rng, picture) -> picture` of the final size, for training batches
+    crop: `(rng, picture) -> picture` of the final size, for training batches
       instead of the resizing.
 
   Returns:
@@ -40,16 +40,15 @@ def pipeline(
   """
 
   def load(index, rng=None):
-    if augment is None or rng is None:
-      image, label = base.read(split, index, image_size, resize)
-    else:
-      image, label = base.read_whole(split, index)
-      image = base.to_pixels(augment(rng, base.to_picture(image)))
-    return {"image": image, "label": np.int32(label)}
+    if crop is None or rng is None:
+      return examples.read(source, index, image_size, resize)
+    example = examples.whole(source, index)
+    picture = crop(rng, examples.to_picture(example["x"]))
+    return example | {"x": examples.to_pixels(picture)}
 
   def batches(batch_size, seed, position=None):
     processes = jax.process_count()
-    dataset = grain.MapDataset.range(jax.process_index(), split.size, processes)
+    dataset = grain.MapDataset.range(jax.process_index(), source.size, processes)
     dataset = dataset.seed(seed).shuffle().repeat()
     # A dataset mixed with itself has each of its elements several times in turn.
     dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load)
@@ -61,16 +60,15 @@ def pipeline(
 
   def rows(indices):
     with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-      examples = list(pool.map(load, indices))
-    return {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+      return examples.stack(list(pool.map(load, indices)))
 
   def select(batch, shared):
     del shared
-    return {"image": batch["image"], "label": batch["label"]}
+    return base.as_floats(batch)
 
   return base.Pipeline(
-      split.size, split.class_names, load(0)["image"].shape, {}, batches, rows,
-      select,
+      source.size, source.class_names, base.example_of(rows([0])), {}, batches,
+      rows, select,
   )
 
 

@@ -83,26 +83,27 @@ def measure(
   """Builds `measure(state, batch) -> sums` on clean and on mixed images.
 
   Args:
-    predict: `predict(state, images) -> logits`.
+    predict: `predict(state, batch) -> logits`.
     mixer: The mixer of the mixed images.
 
   Returns:
-    The function. A batch holds `image` and `other [B, H, W, C]`, the image each
-    is mixed with; `label`, `other_label`, `valid [B]` and one `key` per row, so
-    that the mixed images do not depend on the batch they come in.
+    The function. A batch holds `x` and `label`, `other` with the `x` and `label`
+    that each row is mixed with, `valid [B]` and one `key` per row, so that the
+    mixed images do not depend on the batch they come in.
   """
 
-  def mix(key, image, other):
-    pair = jnp.stack([image, other])
+  def mix(key, x, other):
+    pair = jnp.stack([x, other])
     return mixer(key, pair, partner=jnp.array([1, 0])).x[0]
 
   def sums(state, batch):
-    labels = jnp.stack([batch["label"], batch["other_label"]], axis=1)
-    mixed = jax.vmap(mix)(batch["key"], batch["image"], batch["other"])
-    clean = predict(state, batch["image"])
+    other = batch["other"]
+    labels = jnp.stack([batch["label"], other["label"]], axis=1)
+    mixed = jax.vmap(mix)(batch["key"], batch["x"], other["x"])
+    clean = predict(state, batch)
     return {
         **clean_sums(clean, batch["label"], batch["valid"]),
-        **mixed_sums(predict(state, mixed), labels, batch["valid"]),
+        **mixed_sums(predict(state, batch | {"x": mixed}), labels, batch["valid"]),
     }
 
   return sums

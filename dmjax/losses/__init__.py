@@ -14,7 +14,18 @@ from dmjax.losses._mask import mask_l1
 from dmjax.losses._mask import mask_l2
 from dmjax.losses._mask import mask_sparsity
 
+# The losses of classification, by the name a configuration gives them.
+LOSSES = {
+    loss.__name__: loss
+    for loss in (
+        decoupled_cross_entropy,
+        mixup_binary_cross_entropy,
+        mixup_cross_entropy,
+    )
+}
+
 __all__ = (
+    "LOSSES",
     "decoupled_cross_entropy",
     "mask_l1",
     "mask_l2",

@@ -1,9 +1,33 @@
-"""Training methods: what is optimised, as pure functions of one TrainState."""
+"""Training methods: what is optimised, as pure functions of one TrainState.
 
+`METHODS` holds, by the name a configuration gives it, how a run makes a method:
+`make(parts, **options) -> Method`.
+"""
+
+from dmjax.methods import automix as _automix
+from dmjax.methods import supervised as _supervised
 from dmjax.methods.automix import automix
+from dmjax.methods.base import Aux
 from dmjax.methods.base import Method
+from dmjax.methods.base import Parts
 from dmjax.methods.base import TrainState
+from dmjax.methods.learned import as_mixer
 from dmjax.methods.learned import Learned
 from dmjax.methods.supervised import supervised
 
-__all__ = ("Learned", "Method", "TrainState", "automix", "supervised")
+METHODS = {
+    "automix": _automix.make,
+    "supervised": _supervised.make,
+}
+
+__all__ = (
+    "Aux",
+    "Learned",
+    "METHODS",
+    "Method",
+    "Parts",
+    "TrainState",
+    "as_mixer",
+    "automix",
+    "supervised",
+)

@@ -1,21 +1,30 @@
 """AutoMix and SAMix: training with a mixer that learns to mix."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+import functools
 import re
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from dmjax import losses
 from dmjax import mixers
+from dmjax import models
+from dmjax import names
 from dmjax.methods import automix_losses
 from dmjax.methods import base
+from dmjax.parallel import AXIS
+
+MASK_LOSSES = {
+    loss.__name__: loss
+    for loss in (losses.mask_l1, losses.mask_l2, losses.mask_sparsity)
+}
 
 
 def automix(
-    model: nn.Module,
-    block: nn.Module,
+    network: models.Network,
+    block: models.Network,
     mixer: Callable[..., mixers.Mixed],
     loss: Callable[..., jax.Array],
     *,
@@ -46,8 +55,8 @@ def automix(
   `predict` is the teacher's head for clean images, fixed in advance.
 
   Args:
-    model: Of twice as many classes as there are; see `automix_losses.Parts`.
-    block: The Mix Block.
+    network: Of two heads side by side; see `automix_losses.Parts`.
+    block: The Mix Block, of `models.of_mix_block`.
     mixer: Draws the pairs, published as mixup with `alpha=2, per_batch=True`.
     loss: Of all three classification terms.
     stage: Where the teacher's features are taken, as `stage3`.
@@ -57,7 +66,8 @@ def automix(
     mask_decay: Let w fall to 0 as a cosine.
     lam_margin: The student's batch is mixed by `mixer` where lambda is at most
       this, or at least one minus this.
-    skip: Probability that a step leaves out L_k.
+    skip: Probability that a step leaves out L_k, on all devices of the axis
+      `dmjax.parallel.AXIS`: with it, the loss runs under that axis alone.
     momentum: m of the teacher, k <- m k + (1 - m) q, at first.
     end_momentum: And at the end.
     momentum_delay: Fraction of training in which it is constant.
@@ -67,9 +77,10 @@ def automix(
     are in `extra`.
 
   Raises:
-    ValueError: For options out of range, and an odd number of outputs.
+    ValueError: For options out of range.
   """
-  _check_networks(model, stage)
+  if not re.fullmatch(r"stage[1-9]\d*", stage):
+    raise ValueError(f"stage must be a stage, such as 'stage3', got {stage!r}")
   for name, value, top in (
       ("lam_margin", lam_margin, 0.5),
       ("skip", skip, 1),
@@ -80,7 +91,7 @@ def automix(
     if not 0 <= value <= top:
       raise ValueError(f"{name} must lie in [0, {top}], got {value}")
   parts = automix_losses.Parts(
-      model, block, mixer, loss, mask_loss, stage, lam_margin
+      network, block, mixer, loss, mask_loss, stage, lam_margin
   )
 
   def loss_fn(params, state, batch, key):
@@ -90,15 +101,15 @@ def automix(
     }
     fraction = state.step / total_steps
     weight = mask_weight * (_cosine(fraction) if mask_decay else 1.0)
-    skipped = _is_skipped(state.step, skip) if skip else None
-    both, (model_state, metrics) = automix_losses.objectives(
-        parts, variables, batch, key, mask_weight=weight, skipped=skipped
+    both, aux = automix_losses.objectives(
+        parts, variables, batch, key, mask_weight=weight, skip=skip
     )
     total = sum(both)
-    metrics["loss"] = (total * batch["label"].size, batch["label"].size)
-    return total, (model_state, metrics)
+    aux.metrics["loss"] = (total * batch["label"].size, batch["label"].size)
+    return total, aux
 
-  def after_update(state):
+  def after_update(state, carried):
+    del carried
     rate = teacher_rate(
         state.step - 1, total_steps, momentum=momentum,
         end_momentum=end_momentum, delay=momentum_delay,
@@ -110,17 +121,51 @@ def automix(
     )
     return state.replace(extra={"teacher": teacher})
 
-  def predict(state, images):
-    teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
-    return automix_losses.heads(model.apply(teacher, images, train=False))[0]
+  def predict(state, batch):
+    logits = network.predict(_teacher(state), batch["x"])
+    return automix_losses.heads(logits)[0]
 
   def init(key, batch, variables=None):
-    return _init(parts, key, batch["image"][:1], variables)
+    return _init(parts, key, batch["x"][:1], variables)
 
   def learned(state):
     return _learned(parts, state)
 
-  return base.Method(init, loss_fn, after_update, predict, learned)
+  return base.Method(network, init, loss_fn, after_update, predict, learned)
+
+
+def make(
+    parts: base.Parts,
+    *,
+    mix_block: Mapping[str, Any],
+    mask_loss: Mapping[str, Any],
+    **options,
+) -> base.Method:
+  """The method of a run: a network of two heads, a Mix Block, a mask loss.
+
+  Args:
+    parts: What the run gives.
+    mix_block: Name and options of `models.create_mix_block`.
+    mask_loss: Name and options of a loss of `MASK_LOSSES`.
+    **options: Those of `automix`.
+
+  Returns:
+    The method.
+
+  Raises:
+    ValueError: For a mixer that needs guidance, and unknown names.
+  """
+  if parts.guidance != mixers.needs():
+    raise ValueError(
+        "mix must be a mixer without guidance for method 'automix', such as"
+        f" 'mixup'; got one that needs {parts.guidance}"
+    )
+  block = models.create_mix_block(axis_name=AXIS, **mix_block)
+  return automix(
+      parts.network(2 * parts.num_classes), models.of_mix_block(block),
+      parts.mixer, parts.loss, total_steps=parts.total_steps,
+      mask_loss=names.configure("mask loss", MASK_LOSSES, mask_loss), **options,
+  )
 
 
 def teacher_rate(
@@ -155,51 +200,41 @@ def teacher_rate(
 
 
 def _init(parts, key, image, student):
-  model_key, block_key = jax.random.split(key)
+  student_key, block_key = jax.random.split(key)
   if student is None:
-    student = parts.model.init(model_key, image, train=False)
-  features = parts.model.apply(
-      student, image, train=False, features=parts.stage
-  )[1]
-  block = parts.block.init(
-      block_key, features, jnp.zeros(1, jnp.int32), 0.5, image.shape[1:3]
-  )
+    student = parts.network.init(student_key, image)
+  _check_heads(student)
+  take = functools.partial(parts.network.predict, features=parts.stage)
+  shape = jax.eval_shape(take, student, image)[1]
+  x = jnp.zeros(shape.shape, shape.dtype), jnp.zeros(1, int), 0.5, image.shape[1:3]
+  block = parts.block.init(block_key, x)
   # Copies: the step donates the state it is given.
   teacher = jax.tree.map(jnp.copy, student)
-  state_of = automix_losses.state_of
+  networks = {"student": student, "teacher": teacher, "mix_block": block}
   return base.TrainState(
       step=jnp.int32(0),
-      params={"student": student["params"], "mix_block": block["params"]},
-      model_state={
-          "student": state_of(student), "teacher": state_of(teacher),
-          "mix_block": state_of(block),
-      },
+      params={k: networks[k]["params"] for k in ("student", "mix_block")},
+      model_state={k: models.model_state(v) for k, v in networks.items()},
       extra={"teacher": teacher["params"]},
   )
 
 
+def _teacher(state):
+  return {"params": state.extra["teacher"], **state.model_state["teacher"]}
+
+
 def _learned(parts, state):
-  teacher = {"params": state.extra["teacher"], **state.model_state["teacher"]}
   variables = {
       "params": state.params["mix_block"], **state.model_state["mix_block"]
   }
 
   def features(images):
-    return parts.model.apply(
-        teacher, images, train=False, features=parts.stage
-    )[1]
+    return parts.network.predict(_teacher(state), images, features=parts.stage)[1]
 
-  def block(features, partner, lam, shape):
-    return parts.block.apply(variables, features, partner, lam, shape)[..., 0]
+  def block(*x):
+    return parts.block.predict(variables, x)[..., 0]
 
   return base.Learned(features, block)
-
-
-def _is_skipped(step, probability):
-  # From the step alone: every device has to take the same branch, in which
-  # batch statistics are averaged over devices.
-  key = jax.random.fold_in(jax.random.key(0), step)
-  return jax.random.bernoulli(key, probability)
 
 
 def _cosine(fraction):
@@ -207,11 +242,10 @@ def _cosine(fraction):
   return (jnp.cos(jnp.pi * fraction) + 1) / 2
 
 
-def _check_networks(model, stage):
-  if model.num_classes % 2:
+def _check_heads(variables):
+  outputs = variables["params"]["head"]["bias"].size
+  if outputs % 2:
     raise ValueError(
-        "model must have two heads side by side, an even num_classes, got"
-        f" {model.num_classes}"
+        "network must have two heads side by side, an even number of outputs,"
+        f" got {outputs}"
     )
-  if not re.fullmatch(r"stage[1-9]\d*", stage):
-    raise ValueError(f"stage must be a stage, such as 'stage3', got {stage!r}")

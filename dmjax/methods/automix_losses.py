@@ -4,22 +4,23 @@ from collections.abc import Callable
 import re
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from dmjax import mixers
 from dmjax.methods import base
 from dmjax.methods.supervised import mixed_accuracy
+from dmjax.models import model_state
+from dmjax.models import Network
+from dmjax.parallel import AXIS
 
 
 class Parts(NamedTuple):
   """What the method is made of.
 
   Attributes:
-    model: `model(images, train=..., features=...)` to logits `[B, 2 C]`, two
-      heads side by side: the first C are asked about clean images, the others
-      about mixed ones.
+    network: To logits `[B, 2 C]`, two heads side by side: the first C are asked
+      about clean images, the others about mixed ones.
     block: The Mix Block, `(features, partner, lam, shape) -> mask`.
     mixer: `mixer(key, images) -> Mixed`: draws partners and lambda, and mixes
       where lambda is near 0 or 1.
@@ -29,8 +30,8 @@ class Parts(NamedTuple):
     lam_margin: The student gets plain mixing where lambda is nearer to 0 or 1.
   """
 
-  model: nn.Module
-  block: nn.Module
+  network: Network
+  block: Network
   mixer: Callable[..., mixers.Mixed]
   loss: Callable[..., jax.Array]
   mask_loss: Callable[..., jax.Array]
@@ -45,25 +46,25 @@ def objectives(
     key: jax.Array,
     *,
     mask_weight: jax.typing.ArrayLike,
-    skipped: jax.Array | None = None,
-) -> tuple[tuple[jax.Array, jax.Array], tuple[Any, base.Metrics]]:
+    skip: float = 0.0,
+) -> tuple[tuple[jax.Array, jax.Array], base.Aux]:
   """The losses of student and Mix Block, each to its own parameters alone.
 
   Args:
     parts: The networks and losses.
     variables: Of `student`, `teacher` and `mix_block`.
-    batch: `image` and `label`.
+    batch: `x` and `label`.
     key: PRNG key.
     mask_weight: Of the mask loss.
-    skipped: `bool[]`, whether to leave out the second; None for never.
+    skip: Probability of leaving out the second, on all devices.
 
   Returns:
-    The two scalars, the new model state of the three, and metrics.
+    The two scalars; the new model state of the three, and metrics.
   """
-  images, labels = batch["image"], batch["label"]
+  images, labels = batch["x"], batch["label"]
   student, block = variables["student"], variables["mix_block"]
   teacher = jax.lax.stop_gradient(variables["teacher"])
-  keys = jax.random.split(key, 7)
+  keys = jax.random.split(key, 8)
   features, teacher = _features(parts, teacher, images, keys[0])
   taught, shown = parts.mixer(keys[1], images), parts.mixer(keys[2], images)
   (mask, shown_mask), block_state = _masks(
@@ -79,18 +80,27 @@ def objectives(
         parts, teacher, images, taught, mask, labels, mask_weight, keys[5]
     )
 
-  if skipped is None:
-    block_loss, teacher_state = taught_loss(mask)
+  if skip:
+    nothing = lambda mask: (jnp.float32(0), model_state(teacher))
+    block_loss, teacher_state = jax.lax.cond(
+        _is_skipped(keys[7], skip), nothing, taught_loss, mask
+    )
   else:
-    nothing = lambda mask: (jnp.float32(0), state_of(teacher))
-    block_loss, teacher_state = jax.lax.cond(skipped, nothing, taught_loss, mask)
+    block_loss, teacher_state = taught_loss(mask)
   metrics = {"accuracy": hits} | _mask_metrics(parts, taught, mask)
   metrics["mix_block_loss"] = (block_loss * labels.size, labels.size)
-  model_state = {
+  state = {
       "student": student_state, "teacher": teacher_state,
       "mix_block": block_state,
   }
-  return (student_loss, block_loss), (model_state, metrics)
+  return (student_loss, block_loss), base.Aux(state, metrics)
+
+
+def _is_skipped(key, probability):
+  """Drawn by the first device for all: batch statistics are averaged over them."""
+  first = jax.lax.axis_index(AXIS) == 0
+  skips = first & jax.random.bernoulli(key, probability)
+  return jax.lax.psum(skips.astype(jnp.int32), AXIS) > 0
 
 
 def _features(parts, teacher, images, key):
@@ -99,8 +109,8 @@ def _features(parts, teacher, images, key):
   Their batch statistics would need those stages and nothing else does, so they
   come from the mixed images alone.
   """
-  (_, features), state = _apply(
-      parts.model, teacher, images, key, features=parts.stage
+  (_, features), state = parts.network.train(
+      teacher, images, key, features=parts.stage
   )
   last = int(parts.stage.removeprefix("stage"))
 
@@ -119,16 +129,9 @@ def _masks(parts, block, features, draws, shape, key):
   """The masks of both draws, `[2, B, H, W, 1]`, in one call."""
   batch = features.shape[0]
   partners = [d.sources[:, 1] + batch * i for i, d in enumerate(draws)]
-  masks, state = parts.block.apply(
-      block,
-      jnp.concatenate([features] * 2),
-      jnp.concatenate(partners),
-      jnp.concatenate([d.weights[:, 0] for d in draws]),
-      shape,
-      train=True,
-      mutable=list(state_of(block)),
-      rngs={"dropout": key},
-  )
+  lam = jnp.concatenate([d.weights[:, 0] for d in draws])
+  x = jnp.concatenate([features] * 2), jnp.concatenate(partners), lam, shape
+  masks, state = parts.block.train(block, x, key)
   return masks.reshape(2, batch, *masks.shape[1:]), state
 
 
@@ -144,8 +147,8 @@ def _near_plain(parts, images, mixed, mask):
 
 def _student(parts, student, images, mixed, labels, keys):
   """Clean and mixed images, each for the head it is for."""
-  clean, state = _apply(parts.model, student, images, keys[0])
-  logits, state = _apply(parts.model, student | state, mixed.x, keys[1])
+  clean, state = parts.network.train(student, images, keys[0])
+  logits, state = parts.network.train(student | state, mixed.x, keys[1])
   clean, logits = heads(clean)[0], heads(logits)[1]
   ones = jnp.ones((labels.shape[0], 1))
   clean_loss = parts.loss(clean, labels[:, None], ones)
@@ -158,7 +161,7 @@ def _student(parts, student, images, mixed, labels, keys):
 def _mix_block(parts, teacher, images, mixed, mask, labels, mask_weight, key):
   """How well the teacher knows what the Mix Block has mixed, and the mask."""
   x = _mix(images, mixed, mask)
-  logits, state = _apply(parts.model, teacher, x, key)
+  logits, state = parts.network.train(teacher, x, key)
   each = parts.loss(heads(logits)[1], labels[mixed.sources], mixed.weights)
   of_mask = parts.mask_loss(mask, mixed.weights[:, 0])
   return jnp.mean(each) + mask_weight * jnp.mean(of_mask), state
@@ -175,18 +178,6 @@ def _mask_metrics(parts, mixed, mask):
 
 def _mix(images, mixed, mask):
   return mask * images + (1 - mask) * images[mixed.sources[:, 1]]
-
-
-def _apply(model, variables, images, key, **options):
-  return model.apply(
-      variables, images, train=True, mutable=list(state_of(variables)),
-      rngs={"dropout": key}, **options,
-  )
-
-
-def state_of(variables: dict[str, Any]) -> dict[str, Any]:
-  """All but the parameters."""
-  return {k: v for k, v in variables.items() if k != "params"}
 
 
 def heads(logits: jax.Array) -> list[jax.Array]:

@@ -1,4 +1,4 @@
-"""The state of training, and the four functions that make a method."""
+"""The state of training, and the functions that make a method."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,7 +7,9 @@ import flax.struct
 import jax
 import optax
 
+from dmjax import mixers
 from dmjax.methods.learned import Learned
+from dmjax.models import Network
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
@@ -33,25 +35,67 @@ class TrainState(flax.struct.PyTreeNode):
   extra: Any = None
 
 
-class Method(NamedTuple):
-  """A training method.
+class Aux(NamedTuple):
+  """What a loss gives beside its value.
 
   Attributes:
-    init: `(key, batch, variables=None) -> TrainState`, without optimizer state.
-      `variables` of the model, such as pretrained ones, instead of new ones.
-    loss: `(params, state, batch, key) -> (scalar, (model_state, metrics))`.
-      Runs on one device's part of the batch; the engine averages gradients and
-      model state over devices and adds up the metrics, `(sum, count)` pairs.
-    after_update: `state -> state`, after the optimizer: averages, queues.
-    predict: `(state, images) -> logits`, what evaluation uses.
-    learned: `state -> Learned`, of methods that learn to mix.
+    model_state: The new one.
+    metrics: `(sum, count)` pairs, which the engine adds up over devices.
+    carried: What is to be remembered: arrays with one row per example, which
+      the engine gathers over devices and hands to `after_update`.
   """
 
+  model_state: Any
+  metrics: Metrics
+  carried: Any = None
+
+
+class Method(NamedTuple):
+  """A training method: pure functions of one state.
+
+  A batch is a dict of arrays whose first axis is the batch: `x`, float32,
+  images in [0, 1], `label`, `int32[B]`, and whatever rides along.
+
+  Attributes:
+    network: The network that is trained and evaluated.
+    init: `(key, batch, variables=None) -> TrainState`, without optimizer state.
+      `variables` of the network, such as pretrained ones, instead of new ones.
+    loss: `(params, state, batch, key) -> (scalar, Aux)`, on one device's part of
+      the batch. The engine averages gradients and model state over devices.
+    after_update: `(state, carried) -> state`, after the optimizer: averages,
+      queues, memory.
+    predict: `(state, batch) -> logits`, what evaluation uses.
+    learned: `state -> Learned`, of methods that learn to mix.
+    note: What a step costs beside the usual, in words; empty for nothing.
+  """
+
+  network: Network
   init: Callable[..., TrainState]
-  loss: Callable[..., tuple[jax.Array, tuple[Any, Metrics]]]
-  after_update: Callable[[TrainState], TrainState]
-  predict: Callable[[TrainState, jax.Array], jax.Array]
+  loss: Callable[..., tuple[jax.Array, Aux]]
+  after_update: Callable[[TrainState, Any], TrainState]
+  predict: Callable[[TrainState, Batch], jax.Array]
   learned: Callable[[TrainState], Learned] | None = None
+  note: str = ""
+
+
+class Parts(NamedTuple):
+  """What a run gives a method to be made of.
+
+  Attributes:
+    network: `number of outputs -> Network`.
+    num_classes: Of the data.
+    mixer: `mixer(key, x) -> Mixed`.
+    guidance: What the mixer needs to be given.
+    loss: `loss(logits, labels, weights) -> [B]`.
+    total_steps: Length of training.
+  """
+
+  network: Callable[[int], Network]
+  num_classes: int
+  mixer: Callable[..., mixers.Mixed]
+  guidance: mixers.Guidance
+  loss: Callable[..., jax.Array]
+  total_steps: int
 
 
 def update_ema(state: TrainState, decay: float) -> TrainState:

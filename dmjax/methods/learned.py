@@ -12,7 +12,7 @@ class Learned(NamedTuple):
   """A network that has learned to mix, as `mixers.automix` takes it.
 
   Attributes:
-    features: `images -> [B, h, w, D]`, of images normalised as in training.
+    features: `images -> [B, h, w, D]`, of images in [0, 1].
     block: `(features, partner, lam, (H, W)) -> mask [B, H, W]`.
   """
 
@@ -23,9 +23,8 @@ class Learned(NamedTuple):
 def as_mixer(learned: Learned) -> Callable[..., mixers.Mixed]:
   """A Mix Block as `mixer(key, x, *, alpha=2., ...) -> Mixed`.
 
-  Its options are those of `mixers.automix`; `x` is normalised as the images the
-  block has learned from. Each call costs a pass of its teacher, up to the stage
-  of the features.
+  Its options are those of `mixers.automix`; `x` is in [0, 1]. Each call costs a
+  pass of its teacher, up to the stage of the features.
 
   Args:
     learned: The block with its features.

@@ -7,6 +7,9 @@ of the mixed batch. Partners are drawn inside the batch they are given, so under
 alone.
 """
 
+from collections.abc import Callable
+
+from dmjax.mixers import _guidance
 from dmjax.mixers import saliency
 from dmjax.mixers._align import alignmix
 from dmjax.mixers._blends import identity
@@ -18,6 +21,9 @@ from dmjax.mixers._combinators import sometimes
 from dmjax.mixers._comixup import comixup
 from dmjax.mixers._core import Mixed
 from dmjax.mixers._grids import grid_labels
+from dmjax.mixers._guidance import Guidance
+from dmjax.mixers._guidance import needs
+from dmjax.mixers._guidance import union
 from dmjax.mixers._guided import attentivemix
 from dmjax.mixers._guided import guidedmix
 from dmjax.mixers._guided import saliencymix
@@ -34,38 +40,54 @@ from dmjax.mixers._token_labels import transmix
 from dmjax.mixers._token_masks import smmix
 from dmjax.mixers._token_masks import tokenmix
 
-# The mixers by the name a configuration gives them. Combinators are not in it:
-# they need mixers, not only options; nor is `automix`, which needs a network.
-MIXERS = {
-    mixer.__name__: mixer
-    for mixer in (
-        identity,
-        # The input, unguided.
-        mixup,
-        cutmix,
-        fmix,
-        gridmix,
-        resizemix,
-        smoothmix,
-        # Hidden layers.
-        manifold_mixup,
-        alignmix,
-        # Guided by maps of the images.
-        saliencymix,
-        attentivemix,
-        snapmix,
-        guidedmix,
-        puzzlemix,
-        comixup,
-        # Guided by the attention of a vision transformer.
-        transmix,
-        tokenmix,
-        mixpro,
-        smmix,
-    )
+# The mixers, and what each needs to be given. Combinators are not in it: they
+# need what their parts need; nor is `automix`, which needs a network.
+_NEEDS = {
+    identity: needs(),
+    # The input, unguided.
+    mixup: needs(),
+    cutmix: needs(),
+    fmix: needs(),
+    gridmix: needs(),
+    resizemix: needs(),
+    smoothmix: needs(),
+    # Hidden layers.
+    manifold_mixup: needs(hidden=True),
+    alignmix: needs(hidden=True),
+    # Guided by maps of the images.
+    saliencymix: needs("saliency"),
+    attentivemix: needs("features"),
+    snapmix: needs("cam"),
+    guidedmix: needs("saliency"),
+    puzzlemix: needs("saliency"),
+    comixup: needs("saliency"),
+    # Guided by the attention of a vision transformer.
+    transmix: needs(after=("attention",)),
+    tokenmix: needs("attention"),
+    mixpro: needs(after=("attention", "progress")),
+    smmix: needs("attention"),
 }
+# By the name a configuration gives them.
+MIXERS = {mixer.__name__: mixer for mixer in _NEEDS}
+
+
+def guidance_of(mixer: Callable[..., Mixed]) -> Guidance:
+  """What a mixer needs to be given, from the table of mixers.
+
+  Args:
+    mixer: A mixer of the table, also in `functools.partial` or a combinator.
+
+  Returns:
+    Its guidance; for a combinator that of its parts together.
+
+  Raises:
+    ValueError: For a function of one's own, which the table does not hold.
+  """
+  return _guidance.guidance_of(mixer, _NEEDS)
+
 
 __all__ = (
+    "Guidance",
     "MIXERS",
     "Mixed",
     "alignmix",
@@ -77,11 +99,13 @@ __all__ = (
     "fmix",
     "grid_labels",
     "gridmix",
+    "guidance_of",
     "guidedmix",
     "identity",
     "manifold_mixup",
     "mixpro",
     "mixup",
+    "needs",
     "options_of",
     "puzzlemix",
     "resizemix",
@@ -93,4 +117,5 @@ __all__ = (
     "sometimes",
     "tokenmix",
     "transmix",
+    "union",
 )

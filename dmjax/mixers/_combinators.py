@@ -101,6 +101,8 @@ def sometimes(
 def call(mixer: Mixer, key: jax.Array, x: jax.Array, options) -> _core.Mixed:
   """Calls a mixer with those of the options that it has."""
   known = options_of(mixer)
+  if any(p.kind is p.VAR_KEYWORD for p in _parameters(mixer)):
+    known |= options.keys()  # A closure hands on what it is given.
   if options.get("stage") and "stage" not in known:
     return _blends.identity(key, x)  # A mixer of inputs has mixed at stage 0.
   return mixer(key, x, **{k: v for k, v in options.items() if k in known})
@@ -115,12 +117,15 @@ def options_of(mixer: Mixer) -> set[str]:
   Returns:
     The names.
   """
-  options = inspect.signature(mixer).parameters
-  names = {k for k, v in options.items() if v.kind is v.KEYWORD_ONLY}
+  names = {p.name for p in _parameters(mixer) if p.kind is p.KEYWORD_ONLY}
   parts = getattr(mixer, "keywords", {})
   for part in (*parts.get("mixers", ()), *filter(None, [parts.get("mixer")])):
     names |= options_of(part)
   return names
+
+
+def _parameters(mixer):
+  return inspect.signature(mixer).parameters.values()
 
 
 def _check_probs(mixers, probs):

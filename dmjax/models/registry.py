@@ -55,13 +55,35 @@ def create(
   Raises:
     ValueError: For an unknown name or option.
   """
-  build = names.lookup("model", name, MODELS)
-  known = set(inspect.signature(build).parameters) - {"parent", "name"}
-  if "axis_name" in known:
+  known = options_of(name)
+  if "axis_name" in _parameters(name):
     options["axis_name"] = axis_name
   for option in options:
-    if option not in known:
+    if option not in known and option != "axis_name":
       raise ValueError(
           f"model {name!r} has no {option!r}; {names.suggest(option, known)}"
       )
-  return build(num_classes=num_classes, **options)
+  return MODELS[name](num_classes=num_classes, **options)
+
+
+def options_of(name: str) -> dict[str, Any]:
+  """The options of a network with their defaults, such as `dtype`.
+
+  Args:
+    name: A key of `MODELS`.
+
+  Returns:
+    Defaults by option.
+
+  Raises:
+    ValueError: For an unknown name.
+  """
+  given = ("parent", "name", "num_classes", "axis_name")
+  return {
+      p.name: p.default for p in _parameters(name).values()
+      if p.name not in given
+  }
+
+
+def _parameters(name):
+  return inspect.signature(names.lookup("model", name, MODELS)).parameters

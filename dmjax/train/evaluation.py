@@ -1,45 +1,38 @@
 """Evaluation of a whole split, exact whatever the batch size."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from dmjax import evaluate
 from dmjax import parallel
-from dmjax.data import augment
-from dmjax.data import pipelines
+from dmjax import randomness
+from dmjax.data import base
 from dmjax.evaluate import metrics as metrics_lib
-from dmjax.methods import Method
 from dmjax.methods import TrainState
-from dmjax.train import build
 from dmjax.train import step as step_lib
+from dmjax.train.run import Run
 
 
-def make_evaluator(
-    config: Any, method: Method, pipeline: pipelines.Pipeline
-) -> Callable[[TrainState], dict[str, float]]:
-  """Builds `evaluate(state) -> metrics` over a whole split.
+def make_evaluator(run: Run) -> Callable[[TrainState], dict[str, float]]:
+  """Builds `evaluate(state) -> metrics` over the whole test split.
 
   Every image is also mixed with one other, the same one in every evaluation.
 
   Args:
-    config: The configuration.
-    method: Its `predict` is evaluated.
-    pipeline: The split.
+    run: The run, whose method predicts.
 
   Returns:
     The function; metrics are fractions.
   """
-  mixer = build.make_mixer(config.evaluate.mix)
-  measure = metrics_lib.measure(method.predict, mixer)
-  prepare = _make_prepare(config.data, pipeline.select)
-  step = parallel.pmap(step_lib.make_eval_step(measure, prepare))
+  pipeline = run.pipeline("test")
+  measure = metrics_lib.measure(run.method.predict, run.test_mixer.mix)
+  step = parallel.pmap(step_lib.make_eval_step(measure, _preparer(pipeline)))
 
   def evaluate_split(state):
     parts = []
-    for batch in _batches(pipeline, config.evaluate.batch_size):
+    for batch in _batches(pipeline, run.config.evaluate.batch_size):
       parts.append(step(state, parallel.shard(batch), pipeline.shared)[1])
       # Waits for the batch before: this one is computed while the next is read.
       parts[-2:-1] = jax.device_get(parts[-2:-1])
@@ -49,20 +42,17 @@ def make_evaluator(
   return evaluate_split
 
 
-def _make_prepare(data: Mapping[str, Any], select):
-  """Device side: pixels of a row and its partner, normalised, and a key."""
+def _preparer(pipeline: base.Pipeline):
+  """Device side: rows, the rows they are mixed with, and a key for each."""
+  root = lambda: randomness.for_purpose(jax.random.key(0), "evaluate")
 
   def prepare(batch, shared):
-    first = select(batch["first"], shared)
-    second = select(batch["second"], shared)
-    fold = jax.vmap(jax.random.fold_in, (None, 0))
-    return {
-        "image": augment.normalize(first["image"], data["mean"], data["std"]),
-        "other": augment.normalize(second["image"], data["mean"], data["std"]),
-        "label": first["label"],
-        "other_label": second["label"],
+    first = pipeline.select(batch["first"], shared)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(root(), batch["number"])
+    return first | {
+        "other": pipeline.select(batch["second"], shared),
         "valid": batch["valid"],
-        "key": fold(jax.random.key(0), batch["number"]),
+        "key": keys,
     }
 
   return prepare

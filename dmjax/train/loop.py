@@ -1,5 +1,6 @@
 """The training loop, top to bottom."""
 
+from collections.abc import Iterator
 import contextlib
 import logging
 import pathlib
@@ -9,23 +10,20 @@ from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import multihost_utils
-import jax.numpy as jnp
 import numpy as np
 
+from dmjax import methods
 from dmjax import parallel
-from dmjax.data import augment
-from dmjax.data import pipelines
-from dmjax.methods import guidance
-from dmjax.train import build
+from dmjax.data import base
 from dmjax.train import checkpoint
 from dmjax.train import durations
 from dmjax.train import evaluation
-from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import preview
 from dmjax.train import progress
+from dmjax.train import run as run_lib
 from dmjax.train import step as step_lib
-from dmjax.train import validate
 from dmjax.train import workdir as workdir_lib
+from dmjax.train.run import Run
 
 
 class Result(NamedTuple):
@@ -59,56 +57,34 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     ValueError: For a bad configuration, or a workdir that is another's.
     progress.Diverged: For a loss that is not finite.
   """
-  validate.check_config(config)
+  run = run_lib.assemble(config)
+  workdir_lib.check(workdir, config)
+  for split in run.sources:
+    run.pipeline(split)  # Data that cannot be read is known before a file is.
   workdir_lib.claim(workdir, config)
   with _sigterm() as stopping:
-    return _train(config, workdir, stopping)
+    return _train(run, workdir, stopping)
 
 
-def _train(config, workdir, stopping):
-  data = pipelines.open_pipeline(config.data, "train")
-  test = pipelines.open_pipeline(config.data, "test")
-  validate.check_data(config, data, test)
-  times = durations.of_run(config, data.size)
-  optimizer, schedule = optimizer_lib.of_run(
-      config, warmup_steps=times.warmup, total_steps=times.total,
-      steps_per_epoch=times.epoch,
-  )
-  method = build.make_method(config, data.num_classes, times.total)
+def _train(run, workdir, stopping):
+  config, times, data = run.config, run.times, run.pipeline("train")
   per_call = durations.steps_per_call(config.steps_per_call, times)
-
-  def prepare(key, batch, shared):
-    batch = data.select(batch, shared)
-    images = augment.augment(key, batch["image"], config.data)
-    return {"image": images, "label": batch["label"]}
-
-  train_step = parallel.pmap(
-      step_lib.make_train_step(
-          method, optimizer, prepare, schedule=schedule, steps=per_call
-      ),
-      donate=True,
-  )
-  evaluate = evaluation.make_evaluator(config, method, test)
-
-  example = {"image": jnp.zeros((1, *data.image_shape))}
-  state = step_lib.create_state(
-      method, optimizer, jax.random.key(config.seed), example,
-      build.pretrained(config, data),
-  )
-  state = parallel.replicate(state)
+  evaluate = evaluation.make_evaluator(run)
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
+  state = parallel.replicate(first_state(run, config.seed))
   state, restored = checkpoint.restore(manager, state) or (state, {})
   start = step = int(state.step)
-  state = parallel.replicate(state)
-  seed = parallel.replicate(np.uint32(config.seed))
-  shared = data.shared | {"seed": seed}
   stream = data.batches(config.batch_size, config.seed, restored.get("position"))
+  following = updates(
+      compile_step(run, per_call), parallel.replicate(state), data, stream,
+      seed=config.seed, per_call=per_call,
+  )
   metrics = restored.get("metrics", {})
   if step == 0 and jax.process_index() == 0:
-    preview.save(config, data, workdir / "mixed.png")
+    preview.save(run, workdir / "mixed.png")
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
-      note=guidance.cost(build.make_mixer(config.mix), config.saliency),
+      note=run.method.note,
   )
   # The order is the promise: evaluate and save what is, then take the next
   # batch. A run that is killed anywhere resumes with that very batch.
@@ -119,20 +95,15 @@ def _train(config, workdir, stopping):
       reporter.stop()
       metrics = evaluate(state)
       reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
-      if method.learned and jax.process_index() == 0:
-        learned = method.learned(state)
-        preview.save_masks(config, test, learned, workdir / "masks.png")
+      if run.method.learned and jax.process_index() == 0:
+        preview.save_masks(run, run.method.learned(state), workdir / "masks.png")
     if step > start and (stop or _due(step, times.checkpoint, per_call)):
       reporter.stop()  # Raises for a loss that is not finite, before saving.
       host_side = {"position": stream.position(), "metrics": metrics}
       checkpoint.save(manager, step, state, host_side, metrics)
     if stop:
       break
-    batches = [stream.next() for _ in range(per_call)]
-    batches = jax.tree.map(lambda *rows: np.stack(rows), *batches)
-    batches = parallel.shard(batches)
-    with jax.transfer_guard("disallow"):
-      state, step_metrics = train_step(state, batches, shared)
+    state, step_metrics = next(following)
     step += per_call
     reporter.step(step, step_metrics, per_call)
     if _due(step, times.log, per_call):
@@ -144,6 +115,65 @@ def _train(config, workdir, stopping):
   manager.close()
   reporter.close()
   return Result(step, done, metrics, reporter.images_per_second)
+
+
+def first_state(run: Run, seed: int) -> methods.TrainState:
+  """The state of a run before its first step, on one device."""
+  return step_lib.create_state(
+      run.method, run.optimizer, jax.random.key(seed), run.example,
+      run_lib.pretrained(run),
+  )
+
+
+def compile_step(run: Run, per_call: int = 1):
+  """The step of a run, mapped over all devices; it donates its state.
+
+  Args:
+    run: The run.
+    per_call: Optimizer steps in one call.
+
+  Returns:
+    `step(state, batches, shared) -> (state, metrics)`, compiled when called.
+  """
+  select = run.pipeline("train").select
+
+  def prepare(key, batch, shared):
+    batch = select(batch, shared)
+    return batch | {"x": run.augment(key, batch["x"])}
+
+  return parallel.pmap(
+      step_lib.make_train_step(
+          run.method, run.optimizer, prepare, schedule=run.schedule,
+          steps=per_call,
+      ),
+      donate=True,
+  )
+
+
+def updates(
+    step, state: methods.TrainState, data: base.Pipeline, stream: base.Stream,
+    *, seed: int, per_call: int = 1,
+) -> Iterator[tuple[methods.TrainState, Any]]:
+  """Takes the next batches, updates the state, and so on without end.
+
+  Args:
+    step: Of `compile_step`.
+    state: The state before, replicated.
+    data: The training split.
+    stream: Its batches.
+    seed: Of the run.
+    per_call: Optimizer steps in one call.
+
+  Yields:
+    The state after, and the metrics of its steps, both on the device.
+  """
+  shared = {"data": data.shared, "seed": parallel.replicate(np.uint32(seed))}
+  while True:
+    batches = [stream.next() for _ in range(per_call)]
+    batches = parallel.shard(jax.tree.map(lambda *x: np.stack(x), *batches))
+    with jax.transfer_guard("disallow"):
+      state, metrics = step(state, batches, shared)
+    yield state, metrics
 
 
 def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
@@ -159,10 +189,9 @@ def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
   Raises:
     ValueError: Where the run has no checkpoint.
   """
-  test = pipelines.open_pipeline(config.data, "test")
-  method, state = build.restore(config, workdir, test)
-  evaluator = evaluation.make_evaluator(config, method, test)
-  return evaluator(parallel.replicate(state))
+  run = run_lib.assemble(config)
+  state = parallel.replicate(run_lib.restore(run, workdir))
+  return evaluation.make_evaluator(run)(state)
 
 
 def _due(step, every, per_call):

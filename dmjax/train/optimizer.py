@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules, from the configuration to optax."""
 
 from collections.abc import Mapping
+import inspect
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from dmjax import names
+from dmjax.train import durations
 
 
 def _sgd(lr, weight_decay, mask, **options):
@@ -25,6 +27,25 @@ def _lamb(lr, weight_decay, mask, **options):
 
 
 OPTIMIZERS = {"adamw": _adamw, "lamb": _lamb, "sgd": _sgd}
+
+
+def options_of(name: str) -> dict[str, Any]:
+  """The options of an optimizer with their defaults.
+
+  Args:
+    name: A key of `OPTIMIZERS`.
+
+  Returns:
+    Those of the function of optax, and those of every optimizer here.
+
+  Raises:
+    ValueError: For an unknown name.
+  """
+  names.lookup("optimizer", name, OPTIMIZERS)
+  options = inspect.signature(getattr(optax, name)).parameters.values()
+  given = ("learning_rate", "mask")
+  ours = {"lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0}
+  return {p.name: p.default for p in options if p.name not in given} | ours
 
 
 def _constant(lr, total, end):
@@ -126,7 +147,7 @@ def _partition(rest, groups):
 
 
 def of_run(
-    config: Any, *, warmup_steps: int, total_steps: int, steps_per_epoch: int
+    config: Any, times: durations.Durations
 ) -> tuple[optax.GradientTransformation, optax.Schedule]:
   """The optimizer of a whole configuration, and its learning rate.
 
@@ -135,9 +156,7 @@ def of_run(
 
   Args:
     config: The configuration.
-    warmup_steps: Length of the warm-up.
-    total_steps: Length of training, warm-up included.
-    steps_per_epoch: Steps of one epoch.
+    times: Its durations in steps.
 
   Returns:
     The gradient transformation and the schedule.
@@ -149,8 +168,8 @@ def of_run(
       section = both[1] if key in config.schedule and key != "name" else both[0]
       section[key] = value
     schedule = make_schedule(
-        both[1], lr=both[0]["lr"], warmup_steps=warmup_steps,
-        total_steps=total_steps, steps_per_epoch=steps_per_epoch,
+        both[1], lr=both[0]["lr"], warmup_steps=times.warmup,
+        total_steps=times.total, steps_per_epoch=times.epoch,
     )
     return both[0], schedule
 

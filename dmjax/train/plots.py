@@ -52,9 +52,9 @@ def mixed_batch(
   """Pairs of images in columns: the first, the second, their mix.
 
   Args:
-    images: `uint8[B, H, W, C]`, before normalisation.
+    images: `[B, H, W, C]` in [0, 1].
     labels: `int[B]`.
-    mixed: Of float images in [0, 1].
+    mixed: Of these images.
     class_names: Names of the classes.
     path: The picture.
   """
@@ -69,7 +69,7 @@ def mixed_batch(
     _show(grid[0, i], images[i], name(i))
     _show(grid[1, i], images[partner[i]], name(partner[i]))
     share = f"{weights[i, 0]:.2f} {name(i)}\n{weights[i, 1]:.2f} {name(partner[i])}"
-    _show(grid[2, i], np.asarray(mixed.x[i], np.float32) * 255, share)
+    _show(grid[2, i], mixed.x[i], share)
   figure.tight_layout()
   figure.savefig(path, dpi=110)
   plt.close(figure)
@@ -79,7 +79,7 @@ def images(pixels: np.ndarray, path: pathlib.Path) -> None:
   """Images in rows of eight.
 
   Args:
-    pixels: `[B, H, W, C]`, from 0 to 255.
+    pixels: `[B, H, W, C]` in [0, 1].
     path: The picture.
   """
   rows = -(-len(pixels) // 8)
@@ -104,7 +104,7 @@ def zoo(
   """Every mixer on the same pairs: a row per mixer, in two panels.
 
   Args:
-    images: `uint8[2 n, H, W, C]`; image i is paired with image i + n.
+    images: `[2 n, H, W, C]` in [0, 1]; image i is paired with image i + n.
     names: What each image shows.
     mixed: Batches by the name of the mixer.
     path: The picture.
@@ -138,7 +138,7 @@ def _zoo_row(row, name, batch, names):
       shares[what] = shares.get(what, 0.0) + float(weight)
     title = " ".join(f"{what} {w:.2f}".replace(" 0.", " .")
                      for what, w in shares.items() if w > 0.005)
-    _show(axes, np.asarray(batch.x[column], np.float32) * 255, "")
+    _show(axes, batch.x[column], "")
     axes.text(0.5, -0.03, title, fontsize=6, ha="center", va="top",
               transform=axes.transAxes)
   row[0].text(-0.06, 0.5, name, fontsize=8, rotation=90, ha="right",
@@ -154,8 +154,8 @@ def masks(
   """Per pair a row: the two images, then mask and mix for every lambda.
 
   Args:
-    images: `uint8[B, H, W, C]`, before normalisation.
-    mixed: Per lambda, of float images in [0, 1].
+    images: `[B, H, W, C]` in [0, 1].
+    mixed: Per lambda, of these images.
     lambdas: The shares that were asked for, of the first image.
     path: The picture.
   """
@@ -174,7 +174,7 @@ def masks(
       )
       axes[2 + 2 * i].set_title(f"λ {lam:.1f}: {share:.2f}", fontsize=8)
       axes[2 + 2 * i].set_axis_off()
-      _show(axes[3 + 2 * i], np.asarray(each.x)[row] * 255, "mixed")
+      _show(axes[3 + 2 * i], each.x[row], "mixed")
   figure.subplots_adjust(
       left=0.01, right=0.93, bottom=0.02, top=0.95, wspace=0.08, hspace=0.25
   )
@@ -185,7 +185,7 @@ def masks(
 
 
 def _show(axes: Any, image: np.ndarray, title: str) -> None:
-  pixels = np.clip(np.asarray(image, np.float32) / 255, 0, 1)
+  pixels = np.clip(np.asarray(image, np.float32), 0, 1)
   if pixels.shape[-1] == 1:
     axes.imshow(pixels[..., 0], cmap="gray_r", vmin=0, vmax=1)
   else:

@@ -140,14 +140,31 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:
   return [json.loads(line) for line in lines]
 
 
-def median_of_last(workdir: pathlib.Path, count: int = 10) -> float:
-  """Median of the test top-1 over the last evaluations, NaN before the first.
+def by_rule(workdir: pathlib.Path, rule: str, last: int) -> float:
+  """The test top-1 of a run by the rule of a published table.
 
-  With an evaluation per epoch this is the number that OpenMixup publishes.
+  Args:
+    workdir: Of the run.
+    rule: `best`, `last` or `median`.
+    last: Of how many of the last evaluations; 0 for all.
+
+  Returns:
+    The fraction, NaN before the first evaluation.
   """
   rows = read_metrics(workdir)
-  values = [row["test/top1"] for row in rows if "test/top1" in row]
-  return statistics.median(values[-count:] or [np.nan])
+  values = [row["test/top1"] for row in rows if "test/top1" in row] or [np.nan]
+  rules = {
+      "best": max, "last": lambda values: values[-1],
+      "median": statistics.median,
+  }
+  return rules[rule](values[-last:])
+
+
+def describe(rule: str, last: int) -> str:
+  """The rule in words, `median of the last 10`."""
+  if rule == "last":
+    return "last evaluation"
+  return f"{rule} of the last {last}" if last else f"{rule} of the run"
 
 
 def _is_before(line: str, step: int) -> bool:

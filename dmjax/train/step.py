@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from dmjax import randomness
 from dmjax.methods import base
 from dmjax.parallel import AXIS
 
@@ -23,9 +24,9 @@ def create_state(
   Args:
     method: What will be trained.
     optimizer: How.
-    key: PRNG key.
+    key: The root key of the run.
     batch: One batch, or a row of one.
-    variables: Of the model, to start from; drawn from `key` where None.
+    variables: Of the network, to start from; drawn from `key` where None.
 
   Returns:
     The state.
@@ -35,7 +36,7 @@ def create_state(
     state = method.init(key, batch, variables)
     return state.replace(opt_state=optimizer.init(state.params))
 
-  return jax.jit(create)(key, variables)
+  return jax.jit(create)(randomness.for_purpose(key, "init"), variables)
 
 
 def make_train_step(
@@ -49,13 +50,14 @@ def make_train_step(
   """Builds `step(state, batch, shared) -> (state, metrics)` for one device.
 
   All randomness comes from `shared["seed"]`, folded with the step and the
-  device, so a checkpoint needs no keys: seed and step are enough.
+  device, so a checkpoint needs no keys: seed and step are enough. The arrays of
+  the data pipeline are `shared["data"]`.
 
   Args:
     method: What is optimised.
     optimizer: How.
-    prepare: `prepare(key, batch, shared) -> {"image", "label"}`, the device
-      side of the data pipeline.
+    prepare: `prepare(key, batch, shared) -> batch`, the device side of the
+      data pipeline.
     schedule: The learning rate, reported among the metrics.
     steps: Optimizer steps in one call. Leaves of `batch` are `[steps, B, ...]`.
 
@@ -64,15 +66,18 @@ def make_train_step(
   """
 
   def one(state, batch, shared):
-    key = jax.random.fold_in(jax.random.key(shared["seed"]), state.step)
+    key = randomness.for_purpose(jax.random.key(shared["seed"]), "step")
+    key = jax.random.fold_in(key, state.step)
     key = jax.random.fold_in(key, jax.lax.axis_index(AXIS))
     data_key, loss_key = jax.random.split(key)
-    batch = prepare(data_key, batch, shared)
-    grads, (model_state, metrics) = jax.grad(method.loss, has_aux=True)(
+    batch = prepare(data_key, batch, shared["data"])
+    grads, aux = jax.grad(method.loss, has_aux=True)(
         state.params, state, batch, loss_key
     )
-    grads, model_state = jax.lax.pmean((grads, model_state), AXIS)
-    metrics = jax.lax.psum(metrics, AXIS)
+    grads, model_state = jax.lax.pmean((grads, aux.model_state), AXIS)
+    metrics = jax.lax.psum(aux.metrics, AXIS)
+    # All rows of the global batch, in order: what is remembered stays equal.
+    carried = jax.lax.all_gather(aux.carried, AXIS, tiled=True)
     metrics["grad_norm"] = (optax.global_norm(grads), 1.0)
     metrics["lr"] = (schedule(state.step), 1.0)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -82,7 +87,8 @@ def make_train_step(
         model_state=model_state,
         opt_state=opt_state,
     )
-    return method.after_update(state), jax.tree.map(jnp.float32, metrics)
+    state = method.after_update(state, carried)
+    return state, jax.tree.map(jnp.float32, metrics)
 
   def step(state, batches, shared):
     if steps > 1:

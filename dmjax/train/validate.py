@@ -1,5 +1,6 @@
 """What makes a configuration valid, seen before any work."""
 
+from collections.abc import Callable
 import functools
 import os
 from typing import Any
@@ -7,9 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from dmjax.data import randaugment
+from dmjax import augment
 from dmjax.methods import guidance
-from dmjax.train import build
+from dmjax.train import mixing
 
 
 def check_config(config: Any) -> None:
@@ -36,17 +37,6 @@ def check_config(config: Any) -> None:
     )
   if config.optimizer.lr <= 0:
     raise ValueError(f"optimizer.lr must be > 0, got {config.optimizer.lr}")
-  if guidance.asked(build.make_mixer(config.evaluate.mix)).before:
-    raise ValueError(
-        "evaluate.mix must be a mixer without guidance, got"
-        f" {config.evaluate.mix.name!r}"
-    )
-  # A trace of mixer and loss on a small batch meets every check they make. What
-  # a network has learned fits its own images alone.
-  for mix in (config.mix, config.evaluate.mix):
-    mixer, loss = build.make_mixer(mix), build.make_loss(config.loss)
-    if mix.name != "automix":
-      _dry_run(mixer, loss)
 
 
 def _check_data(data):
@@ -55,12 +45,7 @@ def _check_data(data):
         f"data.pipeline must be resident or streaming, got {data.pipeline!r}"
     )
   if data.rand_augment:
-    randaugment.parse(data.rand_augment)
-    if data.pipeline != "streaming":
-      raise ValueError(
-          f"data.rand_augment={data.rand_augment!r} works on pictures, one by"
-          " one; set --config.data.pipeline=streaming and --config.data.workers"
-      )
+    augment.parse_policy(data.rand_augment)
   for key in ("erase", "jitter"):
     if not 0 <= data[key] <= 1:
       raise ValueError(f"data.{key} must lie in [0, 1], got {data[key]}")
@@ -76,27 +61,56 @@ def _check_data(data):
       raise ValueError(f"data.{key} must be >= {least}, got {data[key]}")
 
 
+def check_mixing(
+    config: Any,
+    mixer: mixing.Mixer,
+    test_mixer: mixing.Mixer,
+    loss: Callable[..., jax.Array],
+) -> None:
+  """Raises ValueError for options that mixers or the loss refuse.
+
+  A trace of them on a small batch meets every check they make.
+  """
+  if test_mixer.guidance.before:
+    raise ValueError(
+        "evaluate.mix must be a mixer without guidance, got"
+        f" {config.evaluate.mix.name!r}"
+    )
+  _dry_run(test_mixer, loss)
+  # What a network has learned fits its own images alone.
+  if config.mix.name != "automix":
+    _dry_run(mixer, loss)
+
+
 def _dry_run(mixer, loss):
-  def run(key, images):
-    mixed = mixer(key, images, **guidance.training_free(mixer, images))
+  def trace(key, images):
+    maps = guidance.training_free(mixer.guidance, images)
+    mixed = mixer.mix(key, images, **maps)
     labels = jnp.zeros_like(mixed.sources)
     return loss(jnp.zeros((4, 2)), labels, mixed.weights)
 
   images = jax.ShapeDtypeStruct((4, 32, 32, 3), "float32")
-  jax.eval_shape(functools.partial(run, jax.random.key(0)), images)
+  jax.eval_shape(functools.partial(trace, jax.random.key(0)), images)
 
 
-def check_data(config: Any, data: Any, test: Any) -> None:
-  """Raises ValueError where data and configuration do not fit."""
-  channels = data.image_shape[-1]
+def check_data(config: Any, sources: Any, example: Any) -> None:
+  """Raises ValueError where data and configuration do not fit.
+
+  Args:
+    config: The configuration.
+    sources: `train` and `test`.
+    example: A batch of one row.
+  """
+  channels = example["x"].shape[-1]
   for key in ("mean", "std"):
     if len(config.data[key]) not in (1, channels):
       raise ValueError(
           f"data.{key} must have 1 or {channels} values, one per channel of"
           f" {config.data.name!r}, got {tuple(config.data[key])}"
       )
-  if data.num_classes != test.num_classes:
+  classes = {split: source.num_classes for split, source in sources.items()}
+  if classes["train"] != classes["test"]:
     raise ValueError(
-        f"data.train has {data.num_classes} classes, data.test has"
-        f" {test.num_classes}"
+        f"data.train has {classes['train']} classes, data.test has"
+        f" {classes['test']}"
     )

@@ -8,24 +8,45 @@ import jax
 import ml_collections
 
 
+def check(workdir: pathlib.Path, config: Any) -> None:
+  """Checks that a workdir is new, or holds a run of the same configuration.
+
+  Args:
+    workdir: The directory.
+    config: The configuration.
+
+  Raises:
+    ValueError: For a directory that holds a run of another configuration.
+  """
+  path = workdir / "config.json"
+  if not path.is_file():
+    return
+  changed = _differences(
+      json.loads(path.read_text()), json.loads(config.to_json())
+  )
+  if changed:
+    raise ValueError(
+        f"workdir {str(workdir)!r} holds a run of another configuration:"
+        f" {'; '.join(changed)}. Use another --workdir, or the same settings to"
+        " resume"
+    )
+
+
 def claim(workdir: pathlib.Path, config: Any) -> None:
-  """Writes the configuration to a new workdir, or checks that it is the same.
+  """Writes the configuration to a new workdir; see `check`.
 
   Args:
     workdir: The directory; made if missing.
     config: The configuration.
 
   Raises:
-    ValueError: For a directory that cannot be written, or that holds a run of
-      another configuration.
+    ValueError: For a directory that cannot be written, or is another run's.
   """
   path = workdir / "config.json"
-  text = config.to_json(indent=2, sort_keys=True)
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     if not path.exists() and jax.process_index() == 0:
-      write_whole(path, text + "\n")
-    found = json.loads(path.read_text()) if path.exists() else json.loads(text)
+      write_whole(path, config.to_json(indent=2, sort_keys=True) + "\n")
     (workdir / f".writable-{jax.process_index()}").touch()
     (workdir / f".writable-{jax.process_index()}").unlink()
   except OSError as error:
@@ -33,13 +54,7 @@ def claim(workdir: pathlib.Path, config: Any) -> None:
         f"workdir {str(workdir)!r} cannot be written ({error.strerror});"
         " choose another with --workdir"
     ) from None
-  changed = _differences(found, json.loads(text))
-  if changed:
-    raise ValueError(
-        f"workdir {str(workdir)!r} holds a run of another configuration:"
-        f" {'; '.join(changed)}. Use another --workdir, or the same settings to"
-        " resume"
-    )
+  check(workdir, config)
 
 
 def write_whole(path: pathlib.Path, text: str) -> None:

@@ -1,0 +1,172 @@
+"""`--config.key=value`: changes to a configuration on the command line."""
+
+import ast
+from collections.abc import Iterable, Sequence
+import inspect
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from dmjax import losses
+from dmjax import mixers
+from dmjax import models
+from dmjax import names
+from dmjax.train import optimizer
+
+_PREFIX = "--config."
+
+
+def apply(config: Any, arguments: Sequence[str]) -> tuple[Any, list[str]]:
+  """Applies the arguments to a configuration.
+
+  Where `model.name`, `mix.name`, `loss.name` or `optimizer.name` changes, the
+  options that the new one does not have go. Every option that the named one has
+  can be set, whether the configuration lists it or not.
+
+  Args:
+    config: The configuration; changed in place.
+    arguments: As `--config.optimizer.lr=0.05`.
+
+  Returns:
+    The configuration, and a line for each option that went.
+
+  Raises:
+    ValueError: For another argument, a key that is not there, and a value of
+      another type.
+  """
+  changes = [_split(argument) for argument in arguments]
+  dropped = []
+  for key, value in changes:
+    section, _, option = key.partition(".")
+    if section in _OPTIONS and option == "name":
+      dropped += _rename(config, section, value)
+  for key, _ in changes:
+    _admit(config, key)
+  return _parse(config, arguments), dropped
+
+
+def _split(argument):
+  name, equals, value = argument.partition("=")
+  if not name.startswith(_PREFIX) or not equals:
+    raise ValueError(
+        f"unknown argument {argument!r}; keys of the configuration are set as"
+        " --config.optimizer.lr=0.05, for the rest see --help"
+    )
+  return name.removeprefix(_PREFIX), value
+
+
+def _rename(config, section, name):
+  """Takes away the options of a section that another name does not have."""
+  known = options_of(section, name)
+  gone = [k for k in config[section] if k != "name" and k not in known]
+  for option in gone:
+    del config[section][option]
+  return [f"{section}.{option}: {name} has no such option" for option in gone]
+
+
+def _admit(config, key):
+  """Lists an option that the named function has, and the section does not."""
+  section, _, option = key.partition(".")
+  if section in _OPTIONS and option and option not in config[section]:
+    known = options_of(section, config[section].name)
+    if option in known:
+      config[section][option] = known[option]
+  keys = list(_flat_keys(config))
+  if key not in keys:
+    raise ValueError(
+        f"the configuration has no key {key!r}; {names.suggest(key, keys)}"
+    )
+
+
+def _parse(config, arguments):
+  # What has no type yet takes that of the value.
+  for key, value in map(_split, arguments):
+    if _get(config, key) is None:
+      _set(config, key, _literal(value))
+  values = flags.FlagValues()
+  argv = ["dmjax", *arguments]
+  config_flags.DEFINE_config_dict(
+      "config", config, flag_values=values, sys_argv=argv
+  )
+  try:
+    values(argv)
+  except (flags.Error, TypeError) as error:
+    raise ValueError(str(error).removeprefix("flag ")) from None
+  return values["config"].value
+
+
+def _get(config, key):
+  for part in key.split("."):
+    config = config[part]
+  return config
+
+
+def _set(config, key, value):
+  *sections, last = key.split(".")
+  for part in sections:
+    config = config[part]
+  config[last] = value
+
+
+def _literal(text):
+  try:
+    return ast.literal_eval(text)
+  except (SyntaxError, ValueError):
+    return text
+
+
+def _flat_keys(tree, prefix="") -> Iterable[str]:
+  for key, value in tree.items():
+    if hasattr(value, "items"):
+      yield from _flat_keys(value, f"{prefix}{key}.")
+    else:
+      yield prefix + key
+
+
+def options_of(section: str, name: str) -> dict[str, Any]:
+  """The options of a named model, mixer, loss or optimizer, with defaults.
+
+  Args:
+    section: `model`, `mix`, `loss` or `optimizer`.
+    name: What the section names.
+
+  Returns:
+    Defaults by option; None for one without a default.
+
+  Raises:
+    ValueError: For an unknown name.
+  """
+  return _OPTIONS[section](name)
+
+
+def _mix_options(name):
+  known = mixers.MIXERS | {
+      "automix": mixers.automix, "choose": mixers.choose,
+      "sometimes": mixers.sometimes,
+  }
+  options = _keywords(names.lookup("mixer", name, known))
+  if name == "automix":
+    return {"workdir": "", **options}
+  given = {"saliency", "cam", "features", "attention", "progress", "stage"}
+  return {k: v for k, v in options.items() if k not in given}
+
+
+def _loss_options(name):
+  return _keywords(names.lookup("loss", name, losses.LOSSES))
+
+
+def _keywords(function):
+  parameters = inspect.signature(function).parameters.values()
+  return {
+      p.name: None if p.default is p.empty else p.default
+      for p in parameters if p.kind is p.KEYWORD_ONLY
+  }
+
+
+_OPTIONS = {
+    "loss": _loss_options,
+    "mix": _mix_options,
+    "model": models.options_of,
+    "optimizer": optimizer.options_of,
+}

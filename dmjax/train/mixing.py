@@ -1,0 +1,72 @@
+"""From a `mix` section to a mixer, with what it needs."""
+
+from collections.abc import Callable, Mapping
+import functools
+from typing import Any, NamedTuple
+
+from dmjax import mixers
+from dmjax import names
+
+_COMBINATORS = {"choose": mixers.choose, "sometimes": mixers.sometimes}
+
+
+class Mixer(NamedTuple):
+  """A configured mixer.
+
+  Attributes:
+    mix: `mix(key, x, **guidance) -> Mixed`.
+    guidance: What it needs to be given.
+  """
+
+  mix: Callable[..., mixers.Mixed]
+  guidance: mixers.Guidance
+
+
+def make_mixer(
+    spec: Mapping[str, Any], learned: Callable[[str], Any] | None = None
+) -> Mixer:
+  """The mixer of a `mix` section.
+
+  Args:
+    spec: `name` and options. `choose` and `sometimes` hold specs themselves:
+      `{"name": "choose", "mixers": (spec, spec), "probs": (.5, .5)}` and
+      `{"name": "sometimes", "mixer": spec, "p": .5}`. `automix` names the run
+      whose Mix Block it takes, `{"name": "automix", "workdir": "runs/a"}`.
+    learned: `workdir -> mixer`, the Mix Block of a run; None to know none.
+
+  Returns:
+    The mixer.
+
+  Raises:
+    ValueError: For unknown mixers and options, and options out of range.
+  """
+  spec = dict(spec)
+  if spec["name"] == "automix" and learned:
+    return Mixer(_automix(spec, learned), mixers.needs())
+  if spec["name"] in _COMBINATORS:
+    return _combinator(spec, learned)
+  mixer = names.configure("mixer", mixers.MIXERS | _COMBINATORS, spec)
+  return Mixer(mixer, mixers.guidance_of(mixer))
+
+
+def _combinator(spec, learned):
+  parts = []
+  if "mixers" in spec:
+    parts = [make_mixer(part, learned) for part in spec["mixers"]]
+    spec["mixers"] = tuple(part.mix for part in parts)
+  if "mixer" in spec:
+    parts = [make_mixer(spec["mixer"], learned)]
+    spec["mixer"] = parts[0].mix
+  mixer = names.configure("mixer", _COMBINATORS, spec)
+  return Mixer(mixer, mixers.union(part.guidance for part in parts))
+
+
+def _automix(spec, learned):
+  if not spec.get("workdir"):
+    raise ValueError(
+        "mixer 'automix' needs the workdir of a run of method 'automix', such as"
+        " {'name': 'automix', 'workdir': 'runs/a'}"
+    )
+  mixer = learned(spec.pop("workdir"))
+  options = names.configure("mixer", {"automix": mixers.automix}, spec).keywords
+  return functools.partial(mixer, **options)
