@@ -43,7 +43,7 @@ def default() -> ml_collections.ConfigDict:
           "flip": True,
           # Strength of colour jitter; RandAugment takes its place.
           "jitter": 0.0,
-          # A policy such as `rand-m9-mstd0.5-inc1`, for streaming.
+          # A policy such as `rand-m9-mstd0.5-inc1`.
           "rand_augment": "",
           # Probability of random erasing.
           "erase": 0.0,
@@ -54,14 +54,19 @@ def default() -> ml_collections.ConfigDict:
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
       },
-      # `name` and options of a method of `dmjax.methods`. That of `automix` has
-      # sections of its own: see configs/automix.py.
-      "method": {"name": "supervised"},
+      # `name` and options of a method of `dmjax.methods`. Those of `automix` are
+      # in configs/automix.py.
+      "method": {
+          "name": "supervised",
+          # Decay of the running average that is evaluated; 0 for none.
+          "ema_decay": 0.0,
+          # What guides a mixer that asks for saliency: `input_gradient` (one
+          # extra pass), or `spectral_residual` or `fine_grained`, which need no
+          # network.
+          "saliency": "input_gradient",
+      },
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
-      # What guides a mixer that asks for saliency: `input_gradient` (one extra
-      # pass), or `spectral_residual` or `fine_grained`, which need no network.
-      "saliency": "input_gradient",
       # `name` and options of a loss of `dmjax.losses`.
       "loss": {"name": "decoupled_cross_entropy", "eta": 0.1},
       # Options beside these go to the optimizer of optax.
@@ -83,8 +88,6 @@ def default() -> ml_collections.ConfigDict:
           # Hold the rate within an epoch, as the CIFAR recipes do.
           "per_epoch": False,
       },
-      # Decay of the running average that is evaluated; 0 for none.
-      "ema_decay": 0.0,
       "evaluate": {
           "every": "10 epochs",
           "batch_size": 256,
@@ -93,4 +96,17 @@ def default() -> ml_collections.ConfigDict:
       },
       "checkpoint": {"every": "10 epochs", "keep": 2},
       "log": {"every": "50 steps"},
+      # What is known of this recipe elsewhere; training does not read it.
+      "published": {
+          # Accuracy in percent by length of training, `{"200 epochs": 79.45}`.
+          "top1": {},
+          # How it was measured: `best`, `last` or `median` of the evaluations.
+          "rule": "median",
+          # Over how many last evaluations; 0 for those of the whole run.
+          "last": 10,
+          "source": "",
+          # Of DM without a number of its own, that of its mixup loss, in words.
+          "beside": "",
+          "note": "",
+      },
   })

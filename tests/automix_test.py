@@ -16,8 +16,8 @@ from dmjax import mixers
 from dmjax import models
 from dmjax import parallel
 from dmjax.methods import automix_losses
-from dmjax.methods.automix import _is_skipped
 from dmjax.methods.automix import teacher_rate
+from dmjax.train import durations
 from dmjax.train import loop
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import progress
@@ -25,6 +25,7 @@ from tests import step_test
 from tests import tiny_automix_config
 from tests.train_test import assert_same_state
 
+TIMES = durations.Durations(10, epoch=1, warmup=0, evaluate=1, checkpoint=1, log=1)
 NETWORKS = ("student", "teacher", "mix_block")
 
 
@@ -37,25 +38,26 @@ def pairs(key, x):
 
 
 def parts(mixer=pairs, flavour="automix", axis_name=None, **options):
-  model = models.create(
+  network = models.create_network(
       "resnet8", num_classes=20, widths=(4, 8, 8), axis_name=axis_name
   )
   block = models.create_mix_block(flavour, axis_name=axis_name)
+  block = models.of_mix_block(block)
   options = {"stage": "stage2", "mask_loss": losses.mask_l1} | options
   return automix_losses.Parts(
-      model, block, mixer, losses.decoupled_cross_entropy, **options
+      network, block, mixer, losses.decoupled_cross_entropy, **options
   )
 
 
 def method(mixer=pairs, axis_name=None, flavour="automix", **options):
   p = parts(mixer, flavour, axis_name)
   options = {"stage": "stage2", "total_steps": 10} | options
-  return methods.automix(p.model, p.block, p.mixer, p.loss, **options)
+  return methods.automix(p.network, p.block, p.mixer, p.loss, **options)
 
 
 def batch(size=8):
   image = jax.random.normal(jax.random.key(5), (size, 8, 8, 1))
-  return {"image": image, "label": jnp.arange(size) % 10}
+  return {"x": image, "label": jnp.arange(size) % 10}
 
 
 @pytest.fixture(scope="module")
@@ -109,18 +111,18 @@ def test_the_mix_block_learns_through_the_teacher(variables):
   """Against the loss written out, in which nothing stops a gradient."""
   p = parts()
   loss, params = objective(1, p, variables)
-  images, labels = batch()["image"], batch()["label"]
+  images, labels = batch()["x"], batch()["label"]
   mixed = pairs(None, images)
 
   def plain(theta):
     teacher, block = variables["teacher"], variables["mix_block"]
-    apply = lambda x, **options: p.model.apply(
-        teacher, x, train=True, mutable=["batch_stats"], **options
+    apply = lambda x, **options: p.network.train(
+        teacher, x, jax.random.key(0), **options
     )[0]
     features = apply(images, features="stage2")[1]
-    mask = p.block.apply(
-        block | {"params": theta}, features, mixed.sources[:, 1],
-        mixed.weights[:, 0], (8, 8),
+    mask = p.block.predict(
+        block | {"params": theta},
+        (features, mixed.sources[:, 1], mixed.weights[:, 0], (8, 8)),
     )
     x = images[mixed.sources[:, 1]]
     x += mask * (images - x)
@@ -136,7 +138,7 @@ def test_the_mix_block_learns_through_the_teacher(variables):
 
 
 def test_the_student_is_shown_plain_mixing_near_zero_and_one(variables):
-  images = batch()["image"]
+  images = batch()["x"]
   lam = jnp.array([0.0, 0.05, 0.08, 0.3, 0.7, 0.92, 0.97, 1.0])
   mixed = mixers.mixup(jax.random.key(0), images, lam=lam)
   mask = jax.random.uniform(jax.random.key(1), (8, 8, 8, 1))
@@ -168,10 +170,8 @@ def test_the_two_draws_are_independent(variables):
 def test_clean_and_mixed_images_have_heads_of_their_own(variables):
   loss, params = objective(0, parts(), variables)
   p = parts()
-  images, labels = batch()["image"], batch()["label"]
-  logits, _ = p.model.apply(
-      variables["student"], images, train=True, mutable=["batch_stats"]
-  )
+  images, labels = batch()["x"], batch()["label"]
+  logits, _ = p.network.train(variables["student"], images, jax.random.key(0))
   clean = optax.softmax_cross_entropy_with_integer_labels(
       logits[:, :10], labels
   ).mean()
@@ -192,10 +192,8 @@ def test_later_stages_of_the_teacher_are_not_run_on_clean_images(variables):
     analysis = jax.jit(function).lower(variables["teacher"]).compile()
     return analysis.cost_analysis()["flops"]
 
-  p, images, key = parts(stage="stage1"), batch()["image"], jax.random.key(0)
-  whole = lambda k: p.model.apply(
-      k, images, train=True, mutable=["batch_stats"], features="stage1"
-  )
+  p, images, key = parts(stage="stage1"), batch()["x"], jax.random.key(0)
+  whole = lambda k: p.network.train(k, images, key, features="stage1")
   part = lambda k: automix_losses._features(p, k, images, key)
   assert cost(part) < 0.7 * cost(whole)
   features, teacher = part(variables["teacher"])
@@ -213,7 +211,7 @@ def test_the_statistics_of_the_teacher_are_its_own(variables):
   run = lambda v: automix_losses.objectives(
       parts(), v, batch(), jax.random.key(0), mask_weight=0.1
   )
-  _, (state, _) = jax.jit(run)(variables)
+  state = jax.jit(run)(variables)[1].model_state
   for old, new in zip(
       jax.tree.leaves(variables["teacher"]["batch_stats"]),
       jax.tree.leaves(state["teacher"]["batch_stats"]), strict=True,
@@ -223,14 +221,11 @@ def test_the_statistics_of_the_teacher_are_its_own(variables):
     chex.assert_trees_all_close(state["teacher"], state["student"])
 
 
-@pytest.mark.parametrize("skipped", (True, False))
-def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(
-    skipped, variables
-):
-  options = {"skipped": jnp.asarray(skipped)}
-  loss, params = objective(1, parts(), variables, **options)
-  value, grads = jax.jit(jax.value_and_grad(loss))(params)
-  if skipped:
+@pytest.mark.parametrize("skip", (1.0, 1e-9))
+def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(skip, variables):
+  loss, params = objective(1, parts(), variables, skip=skip)
+  value, grads = under_axis(jax.value_and_grad(loss))(params)
+  if skip == 1:
     assert value == 0 and optax.global_norm(grads) == 0
   else:
     never, _ = objective(1, parts(), variables)
@@ -238,9 +233,31 @@ def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(
     assert optax.global_norm(grads["mix_block"]) > 0
 
 
+def under_axis(function):
+  """The function on one device, where the axis of the engine has a name."""
+  return jax.pmap(
+      function, axis_name=parallel.AXIS, in_axes=None, out_axes=None,
+      axis_size=1, devices=jax.devices()[:1],
+  )
+
+
 def test_as_many_steps_are_skipped_as_asked_for():
-  skipped = jax.vmap(_is_skipped, (0, None))(jnp.arange(4000), 0.2)
+  keys = jax.random.split(jax.random.key(0), 4000)
+  draw = jax.vmap(lambda key: automix_losses._is_skipped(key, 0.2))
+  skipped = under_axis(draw)(keys)
   np.testing.assert_allclose(np.mean(skipped), 0.2, atol=0.02)
+
+
+def test_all_devices_skip_the_same_steps_and_every_seed_others():
+  def draw(seeds):
+    key = jax.random.fold_in(seeds, jax.lax.axis_index(parallel.AXIS))
+    keys = jax.random.split(key, 50)
+    return jax.vmap(lambda key: automix_losses._is_skipped(key, 0.5))(keys)
+
+  mapped = jax.pmap(draw, axis_name=parallel.AXIS, in_axes=None, axis_size=4)
+  one, other = (np.asarray(mapped(jax.random.key(seed))) for seed in (0, 1))
+  assert np.all(one == one[:1]) and np.any(one[0]) and not np.all(one[0])
+  assert np.any(one != other)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +282,7 @@ def test_the_teacher_is_the_running_average_of_the_student():
     state = state.replace(
         step=jnp.int32(step + 1), params=fill(state.params, weight)
     )
-    state = m.after_update(state)
+    state = m.after_update(state, None)
     rate = 0.1 if step < 5 else 0.01 + 0.09 * (np.cos(np.pi * step / 10) + 1) / 2
     teacher = (1 - rate) * teacher + rate * weight
   for leaf in jax.tree.leaves(state.extra):
@@ -277,12 +294,11 @@ def test_evaluation_asks_the_clean_head_of_the_teacher():
   state = jax.jit(m.init)(jax.random.key(0), batch())
   noisy = jax.tree.map(lambda p: p + 0.3, state.params["student"])
   state = state.replace(params=state.params | {"student": noisy})
-  images = batch()["image"]
-  expected = parts().model.apply(
-      {"params": state.extra["teacher"], **state.model_state["teacher"]},
-      images, train=False,
+  images = batch()["x"]
+  expected = parts().network.predict(
+      {"params": state.extra["teacher"], **state.model_state["teacher"]}, images
   )[:, :10]
-  np.testing.assert_array_equal(m.predict(state, images), expected)
+  np.testing.assert_array_equal(m.predict(state, {"x": images}), expected)
 
 
 def test_one_device_and_four_give_the_same_step():
@@ -300,9 +316,7 @@ def test_groups_of_parameters_have_optimizers_of_their_own():
   config = tiny_automix_config.get_config()
   config.optimizer.update(lr=0.1, weight_decay=0.0, momentum=0.0)
   config.method.groups.mix_block = {"lr": 0.02, "end_lr": 0.01, "momentum": 0.5}
-  tx, schedule = optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
-  )
+  tx, schedule = optimizer_lib.of_run(config, TIMES)
   params = {"student": {"w": jnp.ones(2)}, "mix_block": {"w": jnp.ones(2)}}
   state, seen = tx.init(params), []
   for _ in range(10):
@@ -320,9 +334,7 @@ def test_all_groups_are_clipped_by_one_norm():
   config = tiny_automix_config.get_config()
   config.optimizer.update(clip_norm=1.0, lr=1.0, weight_decay=0.0)
   config.method.groups.mix_block = {"lr": 1.0}
-  tx, _ = optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=10, steps_per_epoch=1
-  )
+  tx, _ = optimizer_lib.of_run(config, TIMES)
   grads = {"student": jnp.full(1, 3.0), "mix_block": jnp.full(1, 4.0)}
   updates, _ = tx.update(grads, tx.init(grads), grads)
   np.testing.assert_allclose(updates["student"], -0.6, rtol=1e-6)
@@ -377,6 +389,24 @@ def test_misuse_is_named(options, message):
 
 def test_a_second_average_is_refused(tmp_path):
   config = tiny_automix_config.get_config()
-  config.ema_decay = 0.9
-  with pytest.raises(ValueError, match="ema_decay must be 0 for method"):
-    loop.train(config, tmp_path)
+  config.method.ema_decay = 0.9
+  with pytest.raises(ValueError, match="'automix' has no option 'ema_decay'"):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_mixer_that_needs_guidance_is_refused(tmp_path):
+  config = tiny_automix_config.get_config()
+  config.mix = {"name": "puzzlemix"}
+  with pytest.raises(ValueError, match="must be a mixer without guidance"):
+    loop.train(config, tmp_path / "run")
+
+
+def test_an_odd_number_of_outputs_is_refused():
+  network = models.create_network("resnet8", num_classes=9, widths=(4, 8, 8))
+  p = parts()._replace(network=network)
+  m = methods.automix(
+      p.network, p.block, p.mixer, p.loss, stage="stage2", total_steps=10
+  )
+  with pytest.raises(ValueError, match="an even number of outputs, got 9"):
+    m.init(jax.random.key(0), batch())

@@ -1,204 +1,278 @@
-"""Every configuration: what it holds, and that it trains."""
+"""The recipes: published settings, written here by hand."""
 
-import importlib
-import os
-import pathlib
-import re
-
-import numpy as np
 import pytest
 
-from configs import table
-from dmjax import mixers
-from dmjax import models
-from dmjax.data import datasets
-from dmjax.train import build
-from dmjax.train import loop
-
-ROOT = pathlib.Path(__file__).parents[1]
-FILES = sorted(
-    f"{path.parent.name}/{path.stem}"
-    for path in (ROOT / "configs").glob("*/*.py")
-    if path.parent.name in table.TRAINED
-    # AutoMix has recipes of its own, see `automix_configs_test.py`.
-    and not re.search("automix|samix|mix_block", path.stem)
-)
-IN_NAME = ("100ep", "300ep", "rsb_a3", "rsb_a2")
+from dmjax import recipes
 
 
-def get_config(name, arg=""):
-  module = importlib.import_module(f"configs.{name.replace('/', '.')}")
-  return module.get_config(arg)
+def at(config, path):
+  """The value at `data.crop_mode`."""
+  for key in path.split("."):
+    config = config[key]
+  return config.to_dict() if hasattr(config, "to_dict") else config
 
 
-def parts_of(name):
-  """Recipe, dataset, backbone, mixer and loss, from a file's name alone."""
-  dataset, stem = name.split("/")
-  backbones = [b for b in table.TRAINED[dataset] if stem.startswith(b + "_")]
-  backbone = max(backbones, key=len)
-  stem, decoupled = re.subn("_dm$", "", stem.removeprefix(backbone + "_"))
-  token = re.match("|".join(IN_NAME), stem)
-  recipe = token[0] if token else table.TRAINED[dataset][backbone][0]
-  mixer = stem.removeprefix(recipe + "_").replace("baseline", "identity")
-  return recipe, dataset, backbone, mixer, bool(decoupled)
+def check(argument, **expected):
+  """That a recipe holds `section__key=value`."""
+  config = recipes.load(argument)
+  found = {key: at(config, key.replace("__", ".")) for key in expected}
+  assert found == expected
 
 
-def expected_files():
-  for dataset, backbones in table.TRAINED.items():
-    for backbone, trained in backbones.items():
-      for recipe in trained:
-        known = table.ALPHAS[table.RECIPES[recipe].alphas]
-        names = [m for m in ("mixup", "cutmix", "mixup_cutmix") if m in known]
-        if (dataset, recipe) == ("cifar100", "cifar"):
-          names = list(table.BENCHMARK)
-        names = [f"{name}{loss}" for name in names for loss in ("", "_dm")]
-        if not recipe.startswith("rsb"):
-          names.append("baseline")
-        token = f"{recipe}_" if recipe in IN_NAME else ""
-        for name in names:
-          yield f"{dataset}/{backbone}_{token}{name}"
+def test_cifar100_resnet18_cutmix_dm():
+  check(
+      "cifar100:resnet18,cutmix,dm", total="200 epochs", batch_size=100,
+      mix={"name": "cutmix", "alpha": 0.2, "per_batch": True},
+      loss={
+          "name": "decoupled_cross_entropy", "label_smoothing": 0.0,
+          "eta": 0.1, "select": "less", "power": 0.5,
+      },
+      optimizer={
+          "name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4,
+          "decay_all": True, "clip_norm": 0.0,
+      },
+      schedule={
+          "name": "cosine", "warmup": "0 steps", "warmup_lr": 0.0,
+          "end_lr": 0.0, "per_epoch": True,
+      },
+      data__pipeline="resident", data__crop_padding=4,
+      data__crop_mode="reflect", data__flip=True, data__image_size=0,
+  )
 
 
-def test_there_is_a_file_for_every_row_of_the_table():
-  assert FILES == sorted(expected_files())
+@pytest.mark.parametrize("mixer, decay", (
+    ("mixup", 1e-4), ("cutmix", 5e-4), ("attentivemix", 5e-4), ("fmix", 5e-4),
+    ("saliencymix", 5e-4), ("resizemix", 5e-4), ("puzzlemix", 1e-4),
+    ("manifold_mixup", 1e-4), ("gridmix", 1e-4), ("attentivemix,dm", 5e-4),
+    ("mixup,dm", 1e-4), ("cutmix,dm", 5e-4),
+))
+def test_resnext50_on_cifar_decays_more_with_mixers_that_cut(mixer, decay):
+  check(
+      f"cifar100:resnext50_32x4d,{mixer}", optimizer__weight_decay=decay
+  )
+  check("cifar100:resnet18,cutmix", optimizer__weight_decay=1e-4)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_configuration_holds_what_the_table_says(name):
-  recipe, dataset, backbone, mixer, decoupled = parts_of(name)
-  row, config = table.RECIPES[recipe], get_config(name)
-  assert config.total == f"{row.epochs} epochs"
-  assert config.batch_size == row.batch_size
-  assert (config.model.name, config.ema_decay) == (backbone, row.ema_decay)
-  assert bool(config.pretrained) == row.pretrained
-  for key, value in row.data.items():
-    assert config.data[key] == value, key
-  check_schedule(config, row)
-  published = table.DECOUPLED.get((dataset, backbone), {}).get(mixer)
-  published = published if decoupled else None
-  check_optimizer(config, row, recipe, backbone, mixer, published)
-  check_mixer(config, row, recipe, backbone, mixer, published)
-  check_loss(config, row, decoupled, published)
-  facts = datasets.DATASETS[dataset]
-  assert config.data.name == facts.name and config.data.mean == facts.mean
-  assert (config.data.train, config.data.test) == (facts.train, facts.test)
+def test_published_dm_has_an_alpha_of_its_own():
+  check(
+      "cifar100:resnet18,mixup,dm", mix__alpha=0.2, loss__eta=0.01,
+      loss__select="more", loss__power=0.5,
+  )
+  check("cifar100:resnet18,mixup", mix__alpha=1.0)
+  check(
+      "cifar100:resnext50_32x4d,fmix,dm", mix__alpha=0.2, loss__eta=0.5,
+      loss__select="both", loss__power=0.0,
+  )
+  check(
+      "cifar100:resnet18,manifold_mixup,dm", mix__alpha=0.5, loss__eta=0.01
+  )
 
 
-def check_schedule(config, row):
-  schedule = config.schedule
-  assert schedule.name == "cosine"
-  assert schedule.per_epoch == row.schedule.get("per_epoch", True)
-  assert schedule.warmup == row.schedule.get("warmup", "0 steps")
-  assert schedule.end_lr == row.schedule.get("end_lr", 0.0)
+def test_dm_without_a_published_setting_is_that_of_the_paper():
+  for argument, alpha in (
+      ("cifar10:resnet18,cutmix,dm", 0.2), ("cub200:resnet50,mixup,dm", 0.2),
+      ("tiny_imagenet:resnet18,cutmix,dm", 1.0),
+  ):
+    check(
+        argument, mix__alpha=alpha, loss__eta=0.1, loss__select="both",
+        loss__power=0.0, loss__name="decoupled_cross_entropy",
+    )
 
 
-def check_optimizer(config, row, recipe, backbone, mixer, published):
-  decay = row.optimizer["weight_decay"]
-  if mixer in table.CUTTING and (recipe, backbone) in table.CUTTING_WEIGHT_DECAY:
-    decay = table.CUTTING_WEIGHT_DECAY[recipe, backbone]
-  decay = published.weight_decay if published else decay
-  expected = {**row.optimizer, "weight_decay": decay}
-  assert config.optimizer.to_dict() == expected
+def test_cifar10_pads_with_zeros():
+  check(
+      "cifar10:resnet18,mixup", data__name="cifar10",
+      data__crop_mode="constant", data__mean=(0.4914, 0.4822, 0.4465),
+      data__std=(0.2023, 0.1994, 0.2010),
+  )
 
 
-def check_mixer(config, row, recipe, backbone, mixer, published):
-  alphas = table.ALPHAS[row.alphas]
-  if mixer == "mixup_cutmix":
-    specs = config.mix.mixers
-    assert [spec["name"] for spec in specs] == ["mixup", "cutmix"]
-    assert tuple(spec["alpha"] for spec in specs) == alphas[mixer]
-    assert all(spec["per_batch"] for spec in (*specs, config.mix))
-    return
-  assert config.mix.name == mixer
-  assert config.saliency == table.SALIENCY.get(mixer, "input_gradient")
-  if "alpha" in config.mix:
-    alpha = alphas[mixer]
-    alpha = table.ALPHA_EXCEPTIONS.get((recipe, backbone, mixer), alpha)
-    assert config.mix.alpha == (published.alpha if published else alpha)
-  else:
-    assert mixer not in alphas and not published
-  if "per_batch" in mixers.options_of(mixers.MIXERS[mixer]):
-    assert config.mix.per_batch
+def test_wide_resnet_trains_slower_for_400_epochs():
+  check(
+      "cifar100:wide_resnet28_8,mixup", total="400 epochs",
+      optimizer__lr=0.03, optimizer__weight_decay=1e-3, mix__alpha=1.0,
+  )
 
 
-def check_loss(config, row, decoupled, published):
-  if not decoupled:
-    assert config.loss.to_dict() == row.loss
-  elif row.loss["name"] == "mixup_binary_cross_entropy":
-    assert config.loss.to_dict() == {**row.loss, **table.DECOUPLED_BCE}
-    assert config.loss.power < 1 or config.loss.threshold < 1
-  else:
-    assert config.loss.name == "decoupled_cross_entropy"
-    for key, value in table.DECOUPLED_CE.items():
-      assert config.loss[key] == (getattr(published, key, value))
-    assert config.loss.label_smoothing == row.loss["label_smoothing"]
+def test_deit_small_on_cifar100():
+  check(
+      "cifar100:deit_small,mixup_cutmix,dm",
+      mix={
+          "name": "choose", "probs": (0.5, 0.5), "per_batch": True,
+          "mixers": (
+              {"name": "mixup", "alpha": 0.8, "per_batch": True},
+              {"name": "cutmix", "alpha": 1.0, "per_batch": True},
+          ),
+      },
+      optimizer={
+          "name": "adamw", "lr": 1e-3, "weight_decay": 0.05,
+          "decay_all": False, "clip_norm": 5.0,
+      },
+      schedule__warmup="20 epochs", schedule__end_lr=1e-6,
+      schedule__per_epoch=False, loss__label_smoothing=0.1,
+      data__image_size=224, data__crop_scale=(0.8, 1.0), data__erase=0.25,
+      data__rand_augment="rand-m9-mstd0.5-inc1",
+  )
+  check("cifar100:deit_small,cutmix", mix__alpha=2.0)
+  check("cifar100:swin_tiny,cutmix", optimizer__lr=5e-4, data__erase=0.0)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_the_docstring_has_command_and_metric(name):
-  text = (ROOT / "configs" / f"{name}.py").read_text()
-  assert f"dmjax train --config configs/{name}.py" in text
-  assert "Metric: median" in text or "report the median" in text
+def test_tiny_imagenet():
+  check(
+      "tiny_imagenet:resnet18,cutmix", total="400 epochs", optimizer__lr=0.2,
+      data__crop_padding=0, data__crop_scale=(0.08, 1.0), mix__alpha=1.0,
+      data__test="validation",
+  )
 
 
-def representatives():
-  """Files that hold every recipe, family and loss at least once.
-
-  Every mixer trains in `guidance_test.py`. DMJAX_ALL_SMOKES=1 takes one file of
-  every distinct `:smoke`.
-  """
-  traits = {name: traits_of(name) for name in FILES}
-  chosen, missing = [], set().union(*traits.values())
-  while missing:
-    chosen.append(max(FILES, key=lambda name: len(traits[name] & missing)))
-    missing -= traits[chosen[-1]]
-  return chosen
+def test_imagenet_resnet18_has_a_smaller_alpha_of_cutmix():
+  for word in ("100ep", "300ep"):
+    check(f"imagenet:resnet18,{word},cutmix", mix__alpha=0.2)
+    check(
+        f"imagenet:resnet50,{word},cutmix", mix__alpha=1.0, batch_size=256,
+        total=f"{word[:3]} epochs", model__stem="imagenet",
+        data__image_size=224, data__test_resize=256,
+    )
+    check(f"imagenet:resnet50,{word},mixup,dm", mix__alpha=1.0, loss__power=1.0)
 
 
-def traits_of(name):
-  """What of a file has to be trained once."""
-  recipe, _, _, _, decoupled = parts_of(name)
-  config = get_config(name, "smoke")
-  if os.environ.get("DMJAX_ALL_SMOKES"):
-    return {config.to_json()}
-  loss = ("loss", config.loss.name, decoupled)
-  return {("recipe", recipe), ("family", config.model.name), loss}
+def test_rsb_a3():
+  check(
+      "imagenet:resnet50,rsb_a3,mixup_cutmix,dm", total="100 epochs",
+      batch_size=2048, data__image_size=160, data__test_image_size=224,
+      data__test_resize=236, data__rand_augment="rand-m6-mstd0.5-inc1",
+      optimizer={
+          "name": "lamb", "lr": 8e-3, "weight_decay": 0.02, "decay_all": False,
+          "clip_norm": 0.0,
+      },
+      loss={
+          "name": "mixup_binary_cross_entropy", "threshold": 1.0, "power": 0.8
+      },
+      schedule__warmup="5 epochs", schedule__warmup_lr=8e-8,
+      schedule__end_lr=1e-6, schedule__per_epoch=True,
+      model__dtype="bfloat16",
+  )
+  check("imagenet:resnet50,rsb_a3,mixup_cutmix", loss__power=1.0)
+  check(
+      "imagenet:resnet50,rsb_a2,mixup", total="300 epochs", data__repeats=3,
+      model__drop_path=0.05, optimizer__lr=5e-3,
+  )
+  assert "stem" not in recipes.load("imagenet:mobilenetv2,rsb_a2,mixup").model
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_every_smoke_is_a_valid_run_on_noise(name):
-  config, whole = get_config(name, "smoke"), get_config(name)
-  assert config.data.name == "mock" and config.total == "2 steps"
-  for key in ("mix", "loss", "optimizer"):
-    assert config[key] == whole[key]
-  build.make_mixer(config.mix)
-  build.make_loss(config.loss)
-  models.create(num_classes=10, **config.model)
-  models.create(num_classes=10, **whole.model)
+def test_deit_swin_and_convnext_on_imagenet():
+  check(
+      "imagenet:deit_small,mixup_cutmix", total="300 epochs", batch_size=1024,
+      optimizer__lr=1e-3, optimizer__clip_norm=5.0, data__jitter=0.4,
+      schedule__warmup="5 epochs", schedule__end_lr=1e-5, data__erase=0.25,
+      model__drop_path=0.1, method__ema_decay=0.0,
+  )
+  check(
+      "imagenet:swin_tiny,mixup", schedule__warmup="20 epochs",
+      model__drop_path=0.2,
+  )
+  check(
+      "imagenet:convnext_tiny,cutmix,dm", batch_size=4096, optimizer__lr=4e-3,
+      optimizer__clip_norm=0.0, method__ema_decay=0.9999, mix__alpha=0.2,
+  )
 
 
-@pytest.mark.parametrize("name", representatives())
-def test_a_smoke_trains_two_steps_and_evaluates(name, tmp_path, monkeypatch):
-  # Pictures are drawn in other tests, and take as long as the training here.
-  monkeypatch.setattr(loop.preview, "save", lambda *_: None)
-  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_: None)
-  result = loop.train(get_config(name, "smoke"), tmp_path)
-  assert result.finished and result.step == 2
-  assert np.isfinite(list(result.metrics.values())).all()
+def test_fine_grained_training_starts_from_imagenet():
+  check(
+      "cub200:resnet18,cutmix", pretrained="pretrained/resnet18.safetensors",
+      batch_size=16, optimizer__lr=1e-3, optimizer__weight_decay=5e-4,
+      data__name="caltech_birds2011", data__crop_scale=(0.5, 1.0),
+      mix__alpha=1.0,
+  )
+  started = {r.argument.split(":")[0] for r in recipes.rows() if r.pretrained}
+  assert started == {"cub200", "aircraft", "cars"}
 
 
-def test_an_unknown_argument_is_named():
-  with pytest.raises(ValueError, match="must be smoke, got 'smok'"):
-    get_config("cifar100/resnet18_cutmix", "smok")
+def test_automix_on_cifar100():
+  check(
+      "cifar100:resnet18,automix",
+      mix={"name": "mixup", "alpha": 2.0, "per_batch": True},
+      loss={"name": "mixup_cross_entropy", "label_smoothing": 0.0},
+      schedule__end_lr=0.05,
+      method={
+          "name": "automix", "stage": "stage3",
+          "mix_block": {"name": "automix"},
+          "mask_loss": {"name": "mask_l1", "per_batch": True},
+          "mask_weight": 0.1, "mask_decay": False, "lam_margin": 0.08,
+          "skip": 0.0, "momentum": 0.999, "end_momentum": 0.999999,
+          "momentum_delay": 0.1, "groups": {"mix_block": {}},
+      },
+  )
 
 
-def test_another_optimizer_takes_no_momentum_along():
-  config = get_config("imagenet/deit_small_mixup")
-  assert config.optimizer.name == "adamw" and "momentum" not in config.optimizer
+def test_samix_on_cub200():
+  check(
+      "cub200:resnet18,samix", method__stage="stage3",
+      method__mix_block={"name": "samix", "bend": 1.0, "dropout": 0.1},
+      method__mask_loss={"name": "mask_l1", "per_batch": True, "variance": 2.0},
+      method__mask_decay=True, method__end_momentum=0.99999,
+      method__groups={"mix_block": {"lr": 0.01, "end_lr": 5e-4}},
+  )
+  check("aircraft:resnet18,samix", method__end_momentum=0.99996)
+  check("aircraft:resnet18,automix", method__end_momentum=0.99999)
 
 
-def test_files_are_rows_and_not_copies():
-  for name in FILES:
-    code = (ROOT / "configs" / f"{name}.py").read_text().split('"""', 2)[2]
-    assert len(code.strip().splitlines()) <= 12
-    assert "recipes.make(" in code
+def test_automix_of_transformers_looks_deeper_and_skips():
+  check(
+      "cifar100:deit_small,samix", method__stage="stage6",
+      optimizer__lr=7.5e-4, optimizer__clip_norm=20.0,
+      schedule__warmup="20 epochs", schedule__end_lr=1e-4,
+      method__mix_block={
+          "name": "samix", "bend": -1.0, "upsample": "nearest"
+      },
+  )
+  check(
+      "imagenet:swin_tiny,automix", method__skip=0.2, method__stage="stage3",
+      method__mix_block={"name": "automix", "embedding": "concat"},
+  )
+
+
+def test_a_backbone_may_differ_from_its_table():
+  still = "method__groups"
+  fast = {"lr": 0.1, "end_lr": 1e-3}
+  check("imagenet:resnet50,100ep,automix",
+        **{still: {"mix_block": fast | {"momentum": 0.0}}})
+  for other in ("resnet50,100ep,samix", "resnet34,100ep,automix",
+                "resnet50,300ep,automix"):
+    check(f"imagenet:{other}", **{still: {"mix_block": fast}})
+  check("tiny_imagenet:resnet18,samix", method__mix_block__bend=-1.0)
+  check("tiny_imagenet:resnext50_32x4d,samix", method__mix_block__bend=0.25)
+  check("cars:resnet18,samix", total="60 epochs")
+  check("cars:resnext50_32x4d,samix", total="200 epochs")
+
+
+def test_the_teacher_takes_the_place_of_the_running_average():
+  for argument in ("imagenet:convnext_tiny,automix", "digits:resnet8,automix"):
+    method = recipes.load(argument).method
+    assert "ema_decay" not in method and "saliency" not in method
+
+
+def test_saliencymix_is_guided_by_a_map_that_needs_no_network():
+  check("cifar100:resnet18,saliencymix,dm", method__saliency="fine_grained")
+  check("cifar100:resnet18,puzzlemix,dm", method__saliency="input_gradient")
+
+
+def test_a_trained_mix_block_mixes_with_the_dm_of_cutmix():
+  cutmix = recipes.load("cifar100:resnet18,cutmix,dm")
+  config = recipes.load("cifar100:resnet18,mix_block,dm")
+  assert config.mix.to_dict() == {
+      "name": "automix", "workdir": "runs/resnet18_automix_cifar100",
+      "alpha": 2.0, "per_batch": True, "keep_lam": False,
+  }
+  for key in ("loss", "optimizer", "schedule", "data", "method", "total"):
+    assert config[key] == cutmix[key]
+
+
+def test_the_first_run_is_short():
+  check(
+      "digits:resnet8,cutmix,dm", total="60 epochs", batch_size=64,
+      mix={"name": "cutmix", "alpha": 1.0, "per_batch": False},
+      loss={"name": "decoupled_cross_entropy", "eta": 0.1},
+      schedule__warmup="2 epochs", optimizer__weight_decay=5e-4,
+      data__flip=False, data__crop_padding=1,
+  )

@@ -43,6 +43,11 @@ def miniature(tmp_path):
   return tmp_path
 
 
+def pairs(source, rows):
+  """Images and labels of some examples."""
+  return [(example["x"], example["label"]) for example in map(source.read, rows)]
+
+
 def prepare(builder_class, manual, out):
   config = tfds.download.DownloadConfig(manual_dir=manual)
   # The miniature has fewer classes than the builder's labels.
@@ -70,16 +75,16 @@ def test_tiny_imagenet_is_read_from_its_published_layout(
     shutil.rmtree(miniature / folder)
   out = tmp_path_factory.mktemp("tfds")
   prepare(tiny_imagenet.TinyImagenet, miniature, out)
-  train = sources.open_split("tiny_imagenet", "train", str(out))
-  test = sources.open_split("tiny_imagenet", "validation", str(out))
+  train = sources.open_source("tiny_imagenet", "train", str(out))
+  test = sources.open_source("tiny_imagenet", "validation", str(out))
   assert train.class_names == WNIDS and (train.size, test.size) == (6, 4)
   greys = []
-  for image, label in map(train.read, range(6)):
+  for image, label in pairs(train, range(6)):
     assert image.shape == (64, 64, 3)
     assert label == image[0, 0, 0] // 100
     greys.append(int(image[0, 0, 0]))
   assert sorted(greys) == [0, 1, 2, 100, 101, 102]
-  for image, label in map(test.read, range(4)):
+  for image, label in pairs(test, range(4)):
     assert abs(int(image[0, 0, 0]) - 50 - 100 * label) <= 1
 
 
@@ -99,13 +104,13 @@ def test_aircraft_is_read_from_its_published_layout(tmp_path, few_classes):
   )
   (data / "images_variant_test.txt").write_text("1037511 A300 B4\n")
   prepare(fgvc_aircraft.FgvcAircraft, tmp_path, tmp_path / "out")
-  train = sources.open_split("fgvc_aircraft", "train", str(tmp_path / "out"))
+  train = sources.open_source("fgvc_aircraft", "train", str(tmp_path / "out"))
   assert train.class_names == ("707-320", "A300 B4")
-  seen = {label: image[0, 0, 0] for image, label in map(train.read, (0, 1))}
+  seen = {label: image[0, 0, 0] for image, label in pairs(train, (0, 1))}
   assert seen == {0: 10, 1: 200}
-  test = sources.open_split("fgvc_aircraft", "test", str(tmp_path / "out"))
-  assert test.size == 1 and test.read(0)[1] == 1
-  assert test.read(0)[0].shape == (60, 90, 3)
+  test = sources.open_source("fgvc_aircraft", "test", str(tmp_path / "out"))
+  assert test.size == 1 and test.read(0)["label"] == 1
+  assert test.read(0)["x"].shape == (60, 90, 3)
 
 
 @pytest.mark.parametrize("name", datasets.DATASETS)
@@ -118,19 +123,18 @@ def test_every_dataset_has_a_builder(name):
 
 def test_digits_have_the_stated_statistics(tmp_path):
   facts = datasets.DATASETS["digits"]
-  split = sources.open_split("digits", facts.train, str(tmp_path))
-  pixels = np.stack([split.read(i)[0] for i in range(split.size)]) / 255
+  split = sources.open_source("digits", facts.train, str(tmp_path))
+  pixels = np.stack([split.read(i)["x"] for i in range(split.size)]) / 255
   assert pixels.shape[:3] == (facts.train_size, facts.image_size, 8)
   np.testing.assert_allclose(pixels.mean(), facts.mean[0], atol=2e-4)
   np.testing.assert_allclose(pixels.std(), facts.std[0], atol=2e-4)
 
 
 def test_mock_examples_are_the_same_at_every_reading():
-  split = sources.open_split("mock", "train")
+  split = sources.open_source("mock", "train")
   for index in (0, split.size - 1):
-    image, label = split.read(index)
-    again, _ = split.read(index)
+    (image, label), (again, _) = pairs(split, (index, index))
     np.testing.assert_array_equal(image, again)
     assert image.dtype == np.uint8 and label < len(split.class_names)
   with pytest.raises(ValueError, match="no split 'valid'"):
-    sources.open_split("mock", "valid")
+    sources.open_source("mock", "valid")

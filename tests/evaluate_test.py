@@ -5,17 +5,15 @@ from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from dmjax import evaluate
 from dmjax import mixers
 from dmjax import parallel
-from dmjax.data import pipelines
 from dmjax.evaluate import metrics as metrics_lib
-from dmjax.train import build
 from dmjax.train import evaluation
-from dmjax.train import step as step_lib
+from dmjax.train import loop
+from dmjax.train import run as run_lib
 from tests import tiny_config
 
 
@@ -90,14 +88,14 @@ def test_mixed_images_do_not_depend_on_the_batch():
   images = jax.random.uniform(jax.random.key(0), (6, 8, 8, 3))
   keys = jax.random.split(jax.random.key(1), 6)
 
-  def predict(state, x):
+  def predict(state, batch):
     del state
-    return x.reshape(x.shape[0], -1)[:, :5]
+    return batch["x"].reshape(batch["x"].shape[0], -1)[:, :5]
 
   measure = metrics_lib.measure(predict, mixers.cutmix)
   batch = lambda rows: {
-      "image": images[rows], "other": images[(rows + 1) % 6], "key": keys[rows],
-      "label": rows % 5, "other_label": (rows + 1) % 5,
+      "x": images[rows], "label": rows % 5, "key": keys[rows],
+      "other": {"x": images[(rows + 1) % 6], "label": (rows + 1) % 5},
       "valid": jnp.ones(len(rows), bool),
   }
   whole = measure(None, batch(jnp.arange(6)))
@@ -112,17 +110,17 @@ def test_evaluation_is_exact_and_reads_every_image_once():
   for pipeline, batch_size in (("resident", 32), ("resident", 60), ("streaming", 60)):
     config.data.update(pipeline=pipeline, image_size=8)
     config.evaluate.batch_size = batch_size
-    data = pipelines.open_pipeline(config.data, "test")
-    method = build.make_method(config, data.num_classes)
-    example = {"image": jnp.zeros((1, *data.image_shape))}
-    state = step_lib.create_state(method, optax.sgd(0.1), jax.random.key(0), example)
+    run = run_lib.assemble(config)
+    data = run.pipeline("test")
 
     def rows(indices, data=data):
       seen.append(indices)
       return data.rows(indices)
 
-    evaluator = evaluation.make_evaluator(config, method, data._replace(rows=rows))
-    found.append(evaluator(parallel.replicate(state)))
+    counted = data._replace(rows=rows)
+    run = run._replace(pipeline=lambda split, counted=counted: counted)
+    state = parallel.replicate(loop.first_state(run, seed=0))
+    found.append(evaluation.make_evaluator(run)(state))
     # One more for each batch, the partner of its first image; and the padding.
     read, batches = np.concatenate(seen), -(-data.size // batch_size)
     assert len(read) == batches * (batch_size + 1)

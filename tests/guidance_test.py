@@ -1,6 +1,7 @@
 """Guided training: what mixers ask for, and that it is what they get."""
 
 import functools
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -8,16 +9,16 @@ import numpy as np
 import optax
 import pytest
 
-from configs.digits import any_mixer
 from dmjax import losses
+from dmjax import methods
 from dmjax import mixers
 from dmjax import models
 from dmjax import parallel
+from dmjax import recipes
 from dmjax.methods import guidance
-from dmjax.train import build
 from dmjax.train import optimizer as optimizer_lib
+from dmjax.train import run as run_lib
 from dmjax.train import step as step_lib
-from dmjax.train import validate
 
 ATTENTION = ("mixpro", "smmix", "tokenmix", "transmix")
 
@@ -25,7 +26,7 @@ ATTENTION = ("mixpro", "smmix", "tokenmix", "transmix")
 def batch(size=8):
   rng = np.random.default_rng(0)
   return {
-      "image": jnp.asarray(rng.normal(size=(8, size, size, 3)), jnp.float32),
+      "x": jnp.asarray(rng.uniform(size=(8, size, size, 3)), jnp.float32),
       "label": jnp.arange(8) % 4,
   }
 
@@ -34,10 +35,15 @@ def batch(size=8):
 def network(name):
   """A tiny convolutional network, or a vision transformer for attention."""
   if name in ATTENTION:
-    return models.create(
+    return models.create_network(
         "deit_tiny", num_classes=4, patch=2, width=8, depth=2, heads=2
     )
-  return models.create("resnet8", num_classes=4, widths=(4, 8, 8))
+  return models.create_network("resnet8", num_classes=4, widths=(4, 8, 8))
+
+
+def closure(mixer, **options):
+  """A mixer inside a function of one's own, which hides what it needs."""
+  return lambda key, x, **maps: mixer(key, x, **options, **maps)
 
 
 @pytest.mark.parametrize(
@@ -52,29 +58,111 @@ def network(name):
         (mixers.mixpro, (), ("attention", "progress")),
     ),
 )
-def test_a_mixer_asks_by_the_names_of_its_options(mixer, before, after):
-  found = guidance.asked(mixer)
-  assert (set(found.before), set(found.after)) == (set(before), set(after))
-  either = functools.partial(mixers.choose, mixers=(mixers.mixup, mixer))
-  assert guidance.asked(either) == found
+def test_the_table_says_what_a_mixer_needs(mixer, before, after):
+  needs = mixers.needs(*before, after=after)
+  assert mixers.guidance_of(mixer) == needs
+  partial = functools.partial(functools.partial(mixer, lam=0.3), lam=0.4)
+  assert mixers.guidance_of(partial) == needs
+  either = functools.partial(mixers.choose, mixers=(mixers.mixup, partial))
+  seldom = functools.partial(mixers.sometimes, mixer=either, p=0.1)
+  assert mixers.guidance_of(either) == mixers.guidance_of(seldom) == needs
 
 
 @pytest.mark.parametrize("name", sorted(mixers.MIXERS))
-@pytest.mark.parametrize("loss", ("ce", "dm"))
-def test_every_mixer_trains_from_its_configuration(name, loss):
+def test_a_mixer_has_the_options_that_the_table_says(name):
+  needs = mixers.guidance_of(mixers.MIXERS[name])
+  options = inspect.signature(mixers.MIXERS[name]).parameters
+  given = {k: v for k, v in options.items() if k in (
+      "saliency", "cam", "features", "attention", "progress"
+  )}
+  required = {k for k, v in given.items() if v.default is v.empty}
+  assert (required, set(given) - required) == (needs.before, needs.after)
+  assert ("stage" in options) == needs.hidden
+
+
+def test_a_function_of_ones_own_has_to_say_what_it_needs():
+  mixer = closure(mixers.puzzlemix)
+  with pytest.raises(ValueError, match="is not in the table.*guidance="):
+    methods.supervised(network("puzzlemix"), mixer, losses.mixup_cross_entropy)
+
+
+@pytest.mark.parametrize("inside", ("closure", "combinator", "both"))
+def test_a_guided_mixer_gets_its_guidance_wherever_it_is(inside):
+  """The loss is that of the mixer alone, with the map it should be given."""
+  alone = functools.partial(mixers.puzzlemix, blocks=4, lam=0.5)
+  mixer = alone if inside == "combinator" else closure(alone)
+  if inside != "closure":
+    mixer = functools.partial(mixers.sometimes, mixer=mixer, p=1.0)
+  needs = mixers.needs("saliency")
+  net, data, key = network("puzzlemix"), batch(), jax.random.key(3)
+  method = methods.supervised(
+      net, mixer, losses.mixup_cross_entropy, guidance=needs
+  )
+  state = method.init(jax.random.key(0), data)
+  found, _ = jax.jit(method.loss)(state.params, state, data, key)
+  variables = {"params": state.params, **state.model_state}
+  maps = guidance.make_guide(net, needs, saliency="input_gradient")(
+      variables, data
+  )
+  mix_key, model_key = jax.random.split(key)
+  if inside != "closure":
+    # As `sometimes` and `choose` split their key among two mixers.
+    mix_key = jax.random.split(jax.random.split(mix_key)[1])[0]
+  mixed = alone(mix_key, data["x"], **maps)
+  logits, _ = net.train(variables, mixed.x, model_key)
+  expected = losses.mixup_cross_entropy(
+      logits, data["label"][mixed.sources], mixed.weights
+  )
+  np.testing.assert_allclose(found, expected.mean(), rtol=1e-4)
+
+
+def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
+  """Puzzle Mix chooses its seams by pixels: what a run mixes is what one mixes."""
+  config = recipes.load("digits:resnet8,puzzlemix,dm,smoke")
+  config.data.update(crop_padding=0, mean=(0.7,), std=(0.05,))
+  run, seen = run_lib.assemble(config), []
+
+  def watched(key, x, **maps):
+    mixed = run.mixer.mix(key, x, **maps)
+    seen.append((key, x, maps, mixed))
+    return mixed
+
+  parts = methods.Parts(
+      lambda outputs: run.method.network, 10, watched, run.mixer.guidance,
+      losses.mixup_cross_entropy, 1,
+  )
+  method = methods.METHODS["supervised"](parts)
+  data = run.pipeline("train")
+  prepared = data.select(data.rows(np.arange(16)), data.shared)
+  pixels = np.stack([run.sources["train"].read(i)["x"] for i in range(16)])
+  np.testing.assert_allclose(prepared["x"], pixels / 255, atol=1e-6)
+  state = method.init(jax.random.key(0), prepared)
+  method.loss(state.params, state, prepared, jax.random.key(1))
+  key, x, maps, mixed = seen[0]
+  by_hand = mixers.puzzlemix(
+      key, jnp.asarray(pixels / 255, jnp.float32), blocks=(2, 4, 8), **maps
+  )
+  np.testing.assert_array_equal(mixed.mask, by_hand.mask)
+  np.testing.assert_allclose(mixed.x, by_hand.x, atol=1e-6)
+  # The seams of normalised pixels are others.
+  shifted = mixers.puzzlemix(key, (x - 0.7) / 0.05, blocks=(2, 4, 8), **maps)
+  assert np.any(shifted.mask != mixed.mask)
+
+
+@pytest.mark.parametrize("name", sorted(mixers.MIXERS))
+def test_every_mixer_trains_with_dm_from_its_configuration(name):
   """Twenty steps on one batch: finite, and the parameters move."""
-  config = any_mixer.get_config(f"{name},{loss},smoke")
-  validate.check_config(config)
-  method = build.make_method(config, 10)
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, lambda step: 0.01)
+  network = "deit" if name in ATTENTION else "resnet8"
+  run = run_lib.assemble(recipes.load(f"digits:{network},{name},dm,smoke"))
   rng = np.random.default_rng(0)
   data = {
-      "image": rng.normal(size=(16, 8, 8, 1)).astype(np.float32),
+      "x": rng.uniform(size=(16, 8, 8, 1)).astype(np.float32),
       "label": np.arange(16, dtype=np.int32) % 10,
   }
-  state = step_lib.create_state(method, optimizer, jax.random.key(0), data)
+  optimizer = optimizer_lib.make_optimizer(run.config.optimizer, lambda _: 0.01)
+  state = step_lib.create_state(run.method, optimizer, jax.random.key(0), data)
   step = step_lib.make_train_step(
-      method, optimizer, lambda key, batch, shared: batch,
+      run.method, optimizer, lambda key, batch, shared: batch,
       schedule=lambda step: 0.01, steps=20,
   )
   # One compiled call of twenty steps, on two devices.
@@ -86,7 +174,7 @@ def test_every_mixer_trains_from_its_configuration(name, loss):
       x.reshape(2, 1, 8, *x.shape[1:]), (2, 20, 8, *x.shape[1:])
   )
   after, metrics = mapped(
-      state, jax.tree.map(split, data), {"seed": np.uint32(0)}
+      state, jax.tree.map(split, data), {"data": {}, "seed": np.uint32(0)}
   )
   assert int(after.step) == 20 and np.isfinite(metrics["loss"][0]).all()
   # In NumPy: nothing to compile for each shape.
@@ -95,60 +183,57 @@ def test_every_mixer_trains_from_its_configuration(name, loss):
   assert max(jax.tree.leaves(moved)) > 1e-3
 
 
-def guide(name, **options):
-  model = network(name)
-  variables = model.init(jax.random.key(0), batch()["image"], train=False)
-  defaults = {"saliency": "input_gradient", "mean": (0.0,), "std": (1.0,)}
-  make = guidance.make_guide(model, mixers.MIXERS[name], **defaults | options)
-  return model, variables, make(variables, batch())
+@functools.cache
+def guide(name, saliency="input_gradient"):
+  """The network of a mixer, its variables, and the maps they give."""
+  net = network(name)
+  variables = jax.jit(net.init)(jax.random.key(0), batch()["x"])
+  needs = mixers.guidance_of(mixers.MIXERS[name])
+  make = guidance.make_guide(net, needs, saliency=saliency)
+  return net, variables, make(variables, batch())
 
 
 def test_input_gradients_are_those_of_the_loss():
-  model, variables, maps = guide("puzzlemix")
+  net, variables, maps = guide("puzzlemix")
   data = batch()
 
   def loss(image, label):
-    logits = model.apply(variables, image[None], train=False)
+    logits = net.predict(variables, image[None])
     return optax.softmax_cross_entropy_with_integer_labels(logits[0], label)
 
-  for row in range(3):
-    gradient = jax.grad(loss)(data["image"][row], data["label"][row])
-    expected = jnp.sqrt(jnp.mean(gradient**2, -1))
-    np.testing.assert_allclose(maps["saliency"][row], expected, atol=1e-5)
+  gradients = jax.jit(jax.vmap(jax.grad(loss)))(data["x"], data["label"])
+  expected = jnp.sqrt(jnp.mean(gradients**2, -1))
+  np.testing.assert_allclose(maps["saliency"], expected, atol=1e-5)
 
 
 def test_class_activation_maps_average_to_the_logit():
   """The mean of the map is the logit of the class, but for the bias."""
-  model, variables, _ = guide("snapmix")
+  net, variables, maps = guide("snapmix")
   data = batch()
-  logits, features = model.apply(
-      variables, data["image"], train=False, features="stage3"
-  )
-  kernel = variables["params"]["head"]["kernel"]
-  small = {"image": features, "label": data["label"]}
-  maps = guidance._class_activation(features, kernel, small)
+  logits, features = net.predict(variables, data["x"], features="stage3")
   own = logits[jnp.arange(8), data["label"]]
-  np.testing.assert_allclose(maps.mean((1, 2)), own, atol=1e-5)
+  kernel = variables["params"]["head"]["kernel"][:, data["label"]]
+  small = jnp.einsum("bhwd,db->bhw", features, kernel)
+  np.testing.assert_allclose(small.mean((1, 2)), own, atol=1e-5)
+  larger = jax.image.resize(small, (8, 8, 8), "linear")
+  np.testing.assert_allclose(maps["cam"], larger, atol=1e-5)
 
 
-def test_detectors_see_images_between_zero_and_one():
-  data, mean, std = batch(), (0.5,), (0.25,)
-  _, _, maps = guide("saliencymix", saliency="spectral_residual", mean=mean, std=std)
-  expected = mixers.saliency.spectral_residual(data["image"] * 0.25 + 0.5)
+def test_detectors_see_pixels():
+  _, _, maps = guide("saliencymix", "spectral_residual")
+  expected = mixers.saliency.spectral_residual(batch()["x"])
   np.testing.assert_allclose(maps["saliency"], expected, atol=1e-5)
 
 
-def test_attention_is_that_of_the_model():
-  model, variables, maps = guide("smmix")
-  _, attention = model.apply(
-      variables, batch()["image"], train=False, features="attention"
-  )
+def test_attention_is_that_of_the_network():
+  net, variables, maps = guide("smmix")
+  _, attention = net.predict(variables, batch()["x"], features="attention")
   np.testing.assert_array_equal(maps["attention"], attention)
 
 
 def test_an_unknown_saliency_names_the_nearest():
   with pytest.raises(ValueError, match="did you mean 'fine_grained'"):
-    guide("puzzlemix", saliency="fine_grain")
+    guide("puzzlemix", "fine_grain")
 
 
 def test_progress_is_one_for_a_prediction_equal_to_the_label():
@@ -165,12 +250,13 @@ def test_an_input_mixer_among_hidden_ones_mixes_once():
       mixers.choose, mixers=(mixers.mixup, mixers.manifold_mixup),
       probs=(1.0, 0.0), per_batch=True,
   )
-  key, x = jax.random.key(0), batch()["image"]
+  key, x = jax.random.key(0), batch()["x"]
   assert not np.array_equal(either(key, x, stage=0).x, x)
   np.testing.assert_array_equal(either(key, x, stage=1).x, x)
 
 
 def test_the_cost_of_guidance_is_said():
-  assert guidance.cost(mixers.cutmix, "input_gradient") == ""
-  assert "extra" in guidance.cost(mixers.puzzlemix, "input_gradient")
-  assert guidance.cost(mixers.puzzlemix, "spectral_residual") == ""
+  assert guidance.cost(mixers.needs(), "input_gradient") == ""
+  saliency = mixers.needs("saliency")
+  assert "extra" in guidance.cost(saliency, "input_gradient")
+  assert guidance.cost(saliency, "spectral_residual") == ""

@@ -19,7 +19,7 @@ BATCH = 64
 
 
 def make_method(**options):
-  model = models.create(
+  network = models.create_network(
       "resnet8", num_classes=10, widths=(4, 8, 8), axis_name=parallel.AXIS
   )
 
@@ -32,7 +32,8 @@ def make_method(**options):
     return mixers.mixup(jax.random.key(0), x, partner=partner, lam=lam)
 
   return methods.supervised(
-      model, mixer, losses.decoupled_cross_entropy, **options
+      network, mixer, losses.decoupled_cross_entropy, guidance=mixers.needs(),
+      **options,
   )
 
 
@@ -42,12 +43,12 @@ def data(seed=0):
   label = rng.integers(10, size=(1, BATCH)).astype(np.int32)
   noise = rng.uniform(size=(1, BATCH, 8, 8, 1))
   image = 0.09 * label[..., None, None, None] + 0.1 * noise
-  return {"image": image.astype(np.float32), "label": label}
+  return {"x": image.astype(np.float32), "label": label}
 
 
 def build(method, optimizer=None, **options):
   optimizer = optimizer or optax.sgd(0.1)
-  example = {"image": jnp.zeros((1, 8, 8, 1))}
+  example = {"x": jnp.zeros((1, 8, 8, 1))}
   state = step_lib.create_state(method, optimizer, jax.random.key(0), example)
   step = step_lib.make_train_step(
       method, optimizer, lambda key, batch, shared: batch,
@@ -65,7 +66,7 @@ def on_devices(step, state, batch, count):
       step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
       out_axes=(None, None), devices=jax.devices()[:count],
   )
-  shared = {"seed": np.uint32(1)}
+  shared = {"data": {}, "seed": np.uint32(1)}
   return jax.device_get(mapped(state, jax.tree.map(rows, batch), shared))
 
 
@@ -85,7 +86,7 @@ def test_the_step_compiles_once_and_moves_nothing():
   traced = chex.assert_max_traces(step, n=1)
   mapped = parallel.pmap(traced, donate=True)
   state = parallel.replicate(state)
-  shared = {"seed": parallel.replicate(np.uint32(1))}
+  shared = {"data": {}, "seed": parallel.replicate(np.uint32(1))}
   batches = [parallel.shard(data(seed)) for seed in range(3)]
   with jax.transfer_guard("disallow"):
     for batch in batches:
@@ -94,9 +95,55 @@ def test_the_step_compiles_once_and_moves_nothing():
   assert np.isfinite(jax.device_get(metrics["loss"][0])).all()
 
 
+def remembering():
+  """A method that remembers the labels it has seen, in the order of the batch."""
+  method = make_method()
+
+  def init(key, batch, variables=None):
+    state = method.init(key, batch, variables)
+    return state.replace(extra=jnp.full((BATCH, 2), -1.0))
+
+  def loss(params, state, batch, key):
+    total, aux = method.loss(params, state, batch, key)
+    x = jnp.mean(batch["x"], axis=(1, 2, 3))
+    return total, aux._replace(carried=(batch["label"], x))
+
+  def after_update(state, carried):
+    return state.replace(extra=jnp.stack(carried, axis=1))
+
+  return method._replace(init=init, loss=loss, after_update=after_update)
+
+
+def test_what_is_carried_is_gathered_over_devices_in_order():
+  state, step = build(remembering())
+  one, _ = on_devices(step, state, data(), 1)
+  four, _ = on_devices(step, state, data(), 4)
+  np.testing.assert_array_equal(one.extra[:, 0], data()["label"][0])
+  np.testing.assert_array_equal(one.extra[:, 0], four.extra[:, 0])
+  np.testing.assert_allclose(one.extra[:, 1], four.extra[:, 1], rtol=1e-5)
+
+
+def test_no_key_is_both_split_and_folded(monkeypatch):
+  """Over the first state and a step; a key is known by its trace."""
+  used = {"split": [], "fold_in": []}
+  for name, original in (("split", jax.random.split), ("fold_in", jax.random.fold_in)):
+
+    def noted(key, *args, name=name, original=original, **options):
+      used[name].append(key)
+      return original(key, *args, **options)
+
+    monkeypatch.setattr(jax.random, name, noted)
+  state, step = build(make_method(ema_decay=0.9))
+  jax.make_jaxpr(step, axis_env=[(parallel.AXIS, 1)])(
+      state, data(), {"data": {}, "seed": np.uint32(1)}
+  )
+  split, folded = ({id(key) for key in keys} for keys in used.values())
+  assert split and folded and not split & folded
+
+
 def test_the_loss_falls():
   state, step = build(make_method())
-  mapped, shared = parallel.pmap(step), {"seed": np.uint32(1)}
+  mapped, shared = parallel.pmap(step), {"data": {}, "seed": np.uint32(1)}
   seen = []
   for _ in range(60):
     state, metrics = mapped(state, parallel.shard(data()), shared)
@@ -108,7 +155,7 @@ def test_steps_in_one_call_equal_single_calls():
   method = make_method()
   state, single = build(method)
   _, double = build(method, steps=2)
-  shared = {"seed": np.uint32(1)}
+  shared = {"data": {}, "seed": np.uint32(1)}
   first, second = data(0), data(1)
   both = jax.tree.map(lambda a, b: np.concatenate([a, b]), first, second)
   together, metrics = parallel.pmap(double)(state, parallel.shard(both), shared)

@@ -54,48 +54,52 @@ def data(tmp_path_factory):
   section.update(
       name="pictures", dir=str(directory), pipeline="streaming",
       image_size=224, crop_scale=(0.3, 1.0), crop_padding=0,
-      rand_augment="rand-m9-mstd0.5-inc1",
   )
   return section
 
 
+def open_pictures(data):
+  source = sources.open_source(data.name, "train", data.dir)
+  return pipelines.open_pipeline(data, source, "train")
+
+
 def test_worker_processes_resume_at_the_exact_example(data):
   data.workers = 2
-  stream = pipelines.open_pipeline(data, "train").batches(8, 3)
+  stream = open_pictures(data).batches(8, 3)
   seen, positions = [], []
   for _ in range(5):
     positions.append(stream.position())
     seen.append(stream.next())
-  assert seen[0]["image"].shape == (8, 224, 224, 3)
+  assert seen[0]["x"].shape == (8, 224, 224, 3)
   labels = np.concatenate([batch["label"] for batch in seen[:3]])
   assert sorted(labels) == list(range(SIZE))
-  again = pipelines.open_pipeline(data, "train").batches(8, 3, positions[2])
+  again = open_pictures(data).batches(8, 3, positions[2])
   for expected in seen[2:]:
     batch = again.next()
     np.testing.assert_array_equal(batch["label"], expected["label"])
-    np.testing.assert_array_equal(batch["image"], expected["image"])
+    np.testing.assert_array_equal(batch["x"], expected["x"])
 
 
 def test_workers_and_threads_give_the_same_batches(data):
   batches = []
   for workers in (0, 1):
     data.workers = workers
-    stream = pipelines.open_pipeline(data, "train").batches(4, 5)
+    stream = open_pictures(data).batches(4, 5)
     batches.append([stream.next() for _ in range(2)])
   for first, second in zip(*batches):
-    np.testing.assert_array_equal(first["image"], second["image"])
+    np.testing.assert_array_equal(first["x"], second["x"])
     np.testing.assert_array_equal(first["label"], second["label"])
 
 
 def test_only_a_few_batches_are_decoded_ahead(data):
   """What is decoded waits in memory, and training is slower than decoding."""
-  decoded, split = [], sources.open_split(data.name, "train", data.dir)
+  decoded, source = [], sources.open_source(data.name, "train", data.dir)
 
-  def augment(rng, picture):
+  def crop(rng, picture):
     decoded.append(rng.random())
     return picture.resize((8, 8))
 
-  stream = streaming.pipeline(split, 8, augment=augment).batches(2, 0)
+  stream = streaming.pipeline(source, 8, crop=crop).batches(2, 0)
   stream.next()
   time.sleep(1)
   assert len(decoded) <= 2 * 6

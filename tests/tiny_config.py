@@ -17,5 +17,5 @@ def get_config():
   config.evaluate.update(every="12 steps", batch_size=32)
   config.checkpoint.every = "4 steps"
   config.log.every = "5 steps"
-  config.ema_decay = 0.9
+  config.method.ema_decay = 0.9
   return config

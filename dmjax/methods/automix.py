@@ -28,8 +28,8 @@ def automix(
     mixer: Callable[..., mixers.Mixed],
     loss: Callable[..., jax.Array],
     *,
-    stage: str,
     total_steps: int,
+    stage: str = "stage3",
     mask_loss: Callable[..., jax.Array] = losses.mask_l1,
     mask_weight: float = 0.1,
     mask_decay: bool = False,
@@ -59,8 +59,8 @@ def automix(
     block: The Mix Block, of `models.of_mix_block`.
     mixer: Draws the pairs, published as mixup with `alpha=2, per_batch=True`.
     loss: Of all three classification terms.
-    stage: Where the teacher's features are taken, as `stage3`.
     total_steps: Length of training, of the schedules.
+    stage: Where the teacher's features are taken.
     mask_loss: Keeps the mean of the mask near lambda.
     mask_weight: w.
     mask_decay: Let w fall to 0 as a cosine.
@@ -137,8 +137,8 @@ def automix(
 def make(
     parts: base.Parts,
     *,
-    mix_block: Mapping[str, Any],
-    mask_loss: Mapping[str, Any],
+    mix_block: Mapping[str, Any] = {"name": "automix"},
+    mask_loss: Mapping[str, Any] = {"name": "mask_l1"},
     **options,
 ) -> base.Method:
   """The method of a run: a network of two heads, a Mix Block, a mask loss.
@@ -160,11 +160,13 @@ def make(
         "mix must be a mixer without guidance for method 'automix', such as"
         f" 'mixup'; got one that needs {parts.guidance}"
     )
+  spec = {"name": "automix", **options}
+  configured = names.configure("method", {"automix": automix}, spec)
   block = models.create_mix_block(axis_name=AXIS, **mix_block)
-  return automix(
+  return configured(
       parts.network(2 * parts.num_classes), models.of_mix_block(block),
       parts.mixer, parts.loss, total_steps=parts.total_steps,
-      mask_loss=names.configure("mask loss", MASK_LOSSES, mask_loss), **options,
+      mask_loss=names.configure("mask loss", MASK_LOSSES, mask_loss),
   )
 
 

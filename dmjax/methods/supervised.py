@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from dmjax import mixers
+from dmjax import names
 from dmjax.methods import base
 from dmjax.methods import guidance as guidance_lib
 from dmjax.models import model_state
@@ -99,9 +100,11 @@ def supervised(
 
 def make(parts: base.Parts, **options) -> base.Method:
   """The method of a run; options are those of `supervised`."""
-  return supervised(
+  spec = {"name": "supervised", **options}
+  configured = names.configure("method", {"supervised": supervised}, spec)
+  return configured(
       parts.network(parts.num_classes), parts.mixer, parts.loss,
-      guidance=parts.guidance, **options,
+      guidance=parts.guidance,
   )
 
 

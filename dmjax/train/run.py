@@ -127,10 +127,7 @@ def _network(config, outputs):
 def _method(section, parts):
   options = {k: v for k, v in section.items() if k != "groups"}
   make = names.lookup("method", options.pop("name"), methods.METHODS)
-  try:
-    return make(parts, **options)
-  except TypeError as error:
-    raise ValueError(f"method {section['name']!r}: {error}") from None
+  return make(parts, **options)
 
 
 def pretrained(run: Run) -> Any:

@@ -1,0 +1,215 @@
+"""From a row of a table to its configuration."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from dmjax import config as config_lib
+from dmjax.configs import automix
+from dmjax.configs import table
+from dmjax.configs import words
+
+# Mixers without the options `alpha` and `per_batch`.
+_NO_ALPHA = ("smoothmix", "comixup", "identity")
+_NOT_PER_BATCH = ("comixup", "identity")
+
+# What guides a mixer that asks for saliency, where it is not the gradient.
+_SALIENCY = {"saliencymix": "fine_grained"}
+
+# DM(CE) of the paper: a constant eta for both classes.
+_DECOUPLED_CE = {"eta": 0.1, "select": "both", "power": 0.0}
+# DM(BCE): targets min(w**0.8, 1). Our choice: none is published.
+_DECOUPLED_BCE = {"threshold": 1.0, "power": 0.8}
+
+# The networks of `smoke`, one for each family.
+_TINY = {
+    "resn": {"name": "resnet8", "depths": (1, 1), "widths": (4, 8)},
+    "wide": {"name": "wide_resnet28_2", "depth": 10, "widen": 1},
+    "deit": {"name": "deit_tiny", "width": 16, "depth": 2, "heads": 2},
+    "swin": {
+        "name": "swin_tiny", "depths": (1, 1), "width": 8, "heads": (1, 2),
+        "window": 4,
+    },
+    "conv": {"name": "convnext_tiny", "depths": (1, 1), "widths": (8, 16)},
+    "mobi": {
+        "name": "mobilenetv2", "stages": ((1, 4, 1, 1), (4, 8, 2, 2)),
+        "last_width": 32,
+    },
+}
+
+
+def get_config(suite: table.Suite, arg: str) -> ml_collections.ConfigDict:
+  """The configuration that an argument names; ValueError if none is."""
+  choice = words.parse(arg, suite)
+  config = make(suite, choice)
+  if not choice.smoke:
+    return config
+  return short(config) if choice.mixer == "mix_block" else smoke(config)
+
+
+def make(
+    suite: table.Suite, choice: words.Choice
+) -> ml_collections.ConfigDict:
+  """The configuration of a choice."""
+  recipe = choice.recipe
+  config = config_lib.default()
+  config.batch_size = recipe.batch_size
+  config.total = f"{choice.table.epochs[0]} epochs"
+  config.model = {"name": choice.network, "dtype": "float32", **recipe.model}
+  config.data.update({**suite.data, **recipe.data})
+  config.optimizer = _optimizer(choice)
+  config.schedule.update({"per_epoch": True, **recipe.schedule})
+  config.evaluate.update(every="1 epochs", batch_size=512)
+  if recipe.pretrained:
+    config.pretrained = f"pretrained/{choice.network}.safetensors"
+  config.loss = _loss(choice)
+  if choice.mixer in recipe.learned:
+    automix.lay_over(config, recipe.learned[choice.mixer])
+  else:
+    config.mix = _mix(suite, choice)
+    config.method.ema_decay = recipe.ema_decay
+    config.method.saliency = _SALIENCY.get(choice.mixer, "input_gradient")
+  config.published = published(choice)
+  return config
+
+
+def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The same recipe on a tiny network, noise and two steps."""
+  model = dict(config.model)
+  tiny = _TINY[model["name"][:4]]
+  if "widths" not in tiny:
+    model.pop("stem", None)
+  config.model = model | tiny
+  config.pretrained = ""
+  config.data.update(
+      name="mock", train="train", test="test", image_size=32, workers=0
+  )
+  for key in ("test_image_size", "test_resize"):
+    config.data[key] = 40 if config.data[key] else 0
+  if "stage" in config.method:
+    config.method.stage = "stage1"
+  warmup = config.schedule.warmup
+  config = short(config)
+  config.total, config.log.every = "2 steps", "1 steps"
+  config.schedule.warmup = "0 steps" if warmup == "0 steps" else "1 steps"
+  return config
+
+
+def short(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The same configuration for four steps of eight examples."""
+  config.update(batch_size=8, total="4 steps")
+  config.schedule.warmup = "1 steps"
+  config.evaluate.update(every="2 steps", batch_size=8)
+  config.checkpoint.every = "2 steps"
+  return config
+
+
+def published(choice: words.Choice) -> dict[str, Any]:
+  """The `published` section of a choice."""
+  rows = choice.table
+  learned = choice.mixer in choice.recipe.learned
+  rule, last = ("median", 10) if learned else (rows.rule, rows.last)
+  top1 = _top1(choice)
+  return {
+      "top1": {} if choice.dm else top1,
+      "rule": rule,
+      "last": last,
+      "source": "" if choice.dm or not top1 else rows.source,
+      "beside": _in_words(choice, top1) if choice.dm and top1 else "",
+      "note": "; ".join(_notes(choice, learned, top1)),
+  }
+
+
+def _top1(choice: words.Choice) -> dict[str, float]:
+  epochs = choice.table.epochs
+  start = list(choice.table.networks).index(choice.network) * len(epochs)
+  numbers = choice.table.top1[choice.mixer][start:]
+  return {
+      f"{length} epochs": number
+      for length, number in zip(epochs, numbers)
+      if number is not None
+  }
+
+
+def _in_words(choice, top1):
+  numbers = ", ".join(
+      f"{number:.2f} after {length.removesuffix(' epochs')}"
+      for length, number in top1.items()
+  )
+  return f"mixup {_kind(choice)}: {numbers} epochs, {choice.table.source}"
+
+
+def _kind(choice):
+  return "BCE" if choice.recipe.loss["name"] == table.BCE["name"] else "CE"
+
+
+def _notes(choice, learned, top1):
+  """What is to be known of a number, most important first."""
+  rows, recipe = choice.table, choice.recipe
+  if not top1:
+    yield "no accuracy is published"
+  if choice.dm and choice.mixer in recipe.decoupled:
+    yield recipe.decoupled_note
+  elif choice.dm and _kind(choice) == "BCE":
+    yield "no DM(BCE) is published: its setting is our choice"
+  elif choice.dm and rows.source:
+    yield "no DM is published: eta is the paper's, alpha that of mixup CE"
+  if learned:
+    yield automix.NOTE
+    if rows.source == table.OPENMIXUP:
+      yield automix.OPTIMISTIC
+  cost = rows.costs.get((choice.network, choice.mixer))
+  if cost := cost or rows.costs.get(choice.network):
+    yield f"published cost: {cost}"
+  if recipe.pretrained:
+    yield "starts from torchvision's ImageNet parameters"
+
+
+def _mix(suite: table.Suite, choice: words.Choice) -> dict[str, Any]:
+  mixer, recipe = choice.mixer, choice.recipe
+  if mixer == "mixup_cutmix":
+    return _either(recipe.alphas[mixer])
+  section: dict[str, Any] = {"name": mixer}
+  if mixer not in _NO_ALPHA:
+    decoupled = recipe.decoupled.get(mixer) if choice.dm else None
+    alpha = decoupled.alpha if decoupled else recipe.alphas[mixer]
+    section["alpha"] = alpha
+  if mixer not in _NOT_PER_BATCH:
+    section["per_batch"] = True
+  if mixer == "mix_block":
+    run = f"runs/{choice.network}_automix_{suite.name}"
+    section |= {"name": "automix", "workdir": run, "keep_lam": False}
+  return section
+
+
+def _either(alphas):
+  mixers = tuple(
+      {"name": name, "alpha": alpha, "per_batch": True}
+      for name, alpha in zip(("mixup", "cutmix"), alphas)
+  )
+  return {
+      "name": "choose", "mixers": mixers, "probs": (0.5, 0.5),
+      "per_batch": True,
+  }
+
+
+def _loss(choice: words.Choice) -> dict[str, Any]:
+  loss = dict(choice.recipe.loss)
+  if not choice.dm:
+    return loss
+  if _kind(choice) == "BCE":
+    return loss | _DECOUPLED_BCE
+  options: Mapping[str, Any] = _DECOUPLED_CE
+  if setting := choice.recipe.decoupled.get(choice.mixer):
+    options = {key: getattr(setting, key) for key in options}
+  return loss | {"name": "decoupled_cross_entropy"} | options
+
+
+def _optimizer(choice: words.Choice) -> dict[str, Any]:
+  recipe = choice.recipe
+  optimizer = dict(recipe.optimizer)
+  decay = recipe.weight_decays.get(choice.mixer, optimizer["weight_decay"])
+  setting = recipe.decoupled.get(choice.mixer) if choice.dm else None
+  optimizer["weight_decay"] = setting.weight_decay if setting else decay
+  return optimizer

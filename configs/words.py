@@ -1,0 +1,182 @@
+"""The argument of a recipe: words in any order, `resnet18,cutmix,dm`."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from dmjax import names
+from dmjax.configs import table as table_lib
+
+
+class Choice(NamedTuple):
+  """One recipe.
+
+  Attributes:
+    table: The table it is in.
+    network: Of the networks of the table.
+    mixer: Of the mixers of the table; `identity` is the baseline.
+    dm: Whether the loss is its decoupled form.
+    smoke: Whether a few steps of a tiny network are meant, to see that it runs.
+  """
+
+  table: table_lib.Table
+  network: str
+  mixer: str
+  dm: bool
+  smoke: bool = False
+
+  @property
+  def recipe(self) -> table_lib.Recipe:
+    return self.table.networks[self.network]
+
+
+def choices(suite: table_lib.Suite) -> list[Choice]:
+  """Every recipe of a dataset, those of a network together."""
+  found = list(_choices(suite))
+  order = list(dict.fromkeys(_series(choice) for choice in found))
+  return sorted(found, key=lambda choice: order.index(_series(choice)))
+
+
+def argument(suite: table_lib.Suite, choice: Choice) -> str:
+  """The shortest words that name a choice: `resnet18,cutmix,dm`."""
+  several = len(_recipes(suite, choice.network)) > 1
+  baseline = choice.mixer == "identity" and not choice.dm
+  return ",".join((
+      choice.network,
+      *[choice.table.word] * several,
+      *[choice.mixer] * (not baseline),
+      *["dm"] * choice.dm,
+  ))
+
+
+def example(
+    suite: table_lib.Suite, found: Iterable[Choice] | None = None
+) -> str:
+  """One of the choices, or of all, to show: `cifar100:resnet18,cutmix,dm`."""
+  found = choices(suite) if found is None else found
+  choice = min(found, key=lambda c: (c.mixer != "cutmix", not c.dm))
+  return f"{suite.name}:{argument(suite, choice)}"
+
+
+def parse(text: str, suite: table_lib.Suite) -> Choice:
+  """The choice that an argument names.
+
+  Args:
+    text: Comma-separated words in any order: a network, its recipe where it has
+      several, a mixer (none is the baseline), `dm` and `smoke`.
+    suite: The dataset.
+
+  Returns:
+    The choice.
+
+  Raises:
+    ValueError: For an unknown word, one too many, and for what does not exist;
+      it says what to write.
+  """
+  said = _by_kind(text, suite)
+  network = said.get("network")
+  if network is None:
+    raise ValueError(
+        f"{suite.name}:{text} names no network; its networks are"
+        f" {_listed(_networks(suite))}: write {example(suite)}"
+    )
+  word = _recipe(text, said.get("recipe"), network, suite)
+  found = [c for c in choices(suite) if _series(c) == (network, word)]
+  return _choose(found, said, suite)._replace(smoke="smoke" in said)
+
+
+def _choices(suite: table_lib.Suite) -> Iterator[Choice]:
+  for table in suite.tables:
+    for network in table.networks:
+      for mixer in table.top1:
+        yield Choice(table, network, mixer, False)
+        if mixer not in table.plain:
+          yield Choice(table, network, mixer, True)
+
+
+def _series(choice):
+  return choice.network, choice.table.word
+
+
+def _networks(suite):
+  return list(dict.fromkeys(n for t in suite.tables for n in t.networks))
+
+
+def _recipes(suite, network):
+  words = (t.word for t in suite.tables if network in t.networks)
+  return list(dict.fromkeys(words))
+
+
+def _by_kind(text, suite):
+  """The words by what they name, each at most once."""
+  kinds = _kinds(suite)
+  said = {}
+  for word in (word.strip() for word in text.split(",")):
+    if word not in kinds:
+      raise ValueError(
+          f"unknown word {word!r} in {suite.name}:{text};"
+          f" {names.suggest(word, kinds)}"
+      )
+    kind = kinds[word]
+    if said.get(kind) == word:
+      raise ValueError(f"{suite.name}:{text} says {word!r} twice")
+    if kind in said:
+      raise ValueError(
+          f"{suite.name}:{text} names two {kind}s, {said[kind]!r} and {word!r};"
+          f" keep one{_both(said[kind], word, kinds)}"
+      )
+    said[kind] = word
+  return said
+
+
+def _kinds(suite):
+  kinds = {"identity": "mixer", "dm": "dm", "smoke": "smoke"}
+  for table in suite.tables:
+    kinds.update(dict.fromkeys(table.networks, "network"))
+    kinds.update(dict.fromkeys(table.top1, "mixer"))
+    kinds.update({table.word: "recipe"} if table.word else {})
+  return kinds
+
+
+def _both(first, second, kinds):
+  pair = {first, second} == {"mixup", "cutmix"} and "mixup_cutmix" in kinds
+  return ", or write mixup_cutmix for a choice of the two" if pair else ""
+
+
+def _recipe(text, word, network, suite):
+  """The word of the recipe, which may be left out where there is one."""
+  known = _recipes(suite, network)
+  if word in known or (word is None and len(known) == 1):
+    return word or known[0]
+  if word is None:
+    raise ValueError(
+        f"{suite.name} has several recipes of {network}, {_listed(known)}:"
+        f" write {suite.name}:{text},{known[0]}"
+    )
+  has = f"it has {_listed(known)}" if any(known) else "leave the word out"
+  raise ValueError(f"{suite.name} has no recipe {word} of {network}; {has}")
+
+
+def _choose(found, said, suite):
+  """The one of a series that has the mixer and the loss."""
+  mixer = said.get("mixer", "identity")
+  if "dm" in said and "mixer" not in said:
+    raise ValueError(f"dm needs a mixer: write {example(suite, found)}")
+  same = [choice for choice in found if choice.mixer == mixer]
+  what = " ".join(filter(None, _series(found[0])))
+  if not same:
+    known = dict.fromkeys(choice.mixer for choice in found)
+    lacks = "baseline" if mixer == "identity" else f"mixer {mixer}"
+    raise ValueError(
+        f"{suite.name} has no {lacks} for {what}; its mixers are"
+        f" {_listed(known)}: write {example(suite, found)}"
+    )
+  for choice in same:
+    if choice.dm == ("dm" in said):
+      return choice
+  raise ValueError(
+      f"{mixer} has no DM form: write {example(suite, same)}"
+  )
+
+
+def _listed(words):
+  return ", ".join(words)

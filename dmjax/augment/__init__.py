@@ -1,0 +1,39 @@
+"""Augmentations: pure functions `augment(key, x, *, option=...) -> x`.
+
+They take batches of images `float[B, H, W, C]` in [0, 1] on the device, and
+draw for each image by itself: under `jit`, `vmap` and `pmap`, in any training
+loop. Configure them with `functools.partial` and join them with `chain`. The
+package depends on JAX alone.
+"""
+
+from dmjax.augment._boxes import first_fitting
+from dmjax.augment._boxes import largest_central
+from dmjax.augment._chain import chain
+from dmjax.augment._colour import colour_jitter
+from dmjax.augment._crops import random_crop
+from dmjax.augment._crops import random_flip
+from dmjax.augment._crops import random_resized_crop
+from dmjax.augment._erasing import cutout
+from dmjax.augment._erasing import random_erase
+from dmjax.augment._policy import parse_policy
+from dmjax.augment._policy import Policy
+from dmjax.augment._randaugment import apply_operation
+from dmjax.augment._randaugment import OPERATIONS
+from dmjax.augment._randaugment import rand_augment
+
+__all__ = (
+    "OPERATIONS",
+    "Policy",
+    "apply_operation",
+    "chain",
+    "colour_jitter",
+    "cutout",
+    "first_fitting",
+    "largest_central",
+    "parse_policy",
+    "rand_augment",
+    "random_crop",
+    "random_erase",
+    "random_flip",
+    "random_resized_crop",
+)

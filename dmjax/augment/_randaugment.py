@@ -1,0 +1,162 @@
+"""RandAugment (arXiv 1909.13719), in the form published with timm.
+
+Every image has its own operations. A `switch` under `vmap` computes all its
+branches, so the branches hold no more than what differs: six tone curves of
+256 entries, four degenerate images, five matrices. What is costly is computed
+once for each family: one look-up, one blend, one warp.
+"""
+
+from collections.abc import Sequence
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dmjax.augment import _blends
+from dmjax.augment import _checks
+from dmjax.augment import _policy
+from dmjax.augment import _tones
+from dmjax.augment import _warps
+
+# Each drawn operation is applied with this probability.
+_PROBABILITY = 0.5
+
+_FAMILIES = (_tones.CURVES, _blends.DEGENERATES, _warps.MATRICES)
+
+# Names of the operations, in the order of their numbers.
+OPERATIONS = tuple(name for family in _FAMILIES for name in family)
+
+# Number of the first operation of each family, and the number of none.
+_FIRST = (0, *np.cumsum([len(family) for family in _FAMILIES[:-1]]))
+_NONE = len(OPERATIONS)
+
+
+def rand_augment(
+    key: jax.Array,
+    x: jax.Array,
+    *,
+    policy: _policy.Policy,
+    fill: Sequence[float],
+) -> jax.Array:
+  """Applies some random operations to each image, each with probability 1/2.
+
+  Operations are drawn uniformly from `OPERATIONS`, with replacement, their
+  magnitudes from N(magnitude, std^2), clipped to [0, 10]. Directions are drawn
+  evenly.
+
+  Args:
+    key: PRNG key.
+    x: Images `[B, H, W, C]` in [0, 1], C = 1 or 3.
+    policy: How many operations, and how strong; see `parse_policy`.
+    fill: Colour of what comes from outside an image: one value, or one a
+      channel, in [0, 1].
+
+  Returns:
+    `[B, H, W, C]` in [0, 1], dtype of x.
+
+  Raises:
+    ValueError: For other channels, and a fill that does not fit them.
+  """
+  _checks.check_colours(x)
+  fill = _checks.per_channel("fill", fill, x)
+  draw = functools.partial(_draw, policy=policy)
+  draws = jax.vmap(draw)(jax.random.split(key, x.shape[0]))
+
+  def augment(image, draws):
+    for number, level, sign in zip(*draws):
+      image = _operate(image, number, level, sign, policy.increasing, fill)
+    return image
+
+  return jax.vmap(augment)(x.astype(jnp.float32), draws).astype(x.dtype)
+
+
+def _draw(key, policy):
+  """Numbers, levels in [0, 1] and signs of one image's operations, `[n]`."""
+  number_key, apply_key, level_key, sign_key = jax.random.split(key, 4)
+  shape = (policy.count,)
+  number = jax.random.randint(number_key, shape, 0, _NONE)
+  applied = jax.random.bernoulli(apply_key, _PROBABILITY, shape)
+  noise = policy.std * jax.random.normal(level_key, shape)
+  level = jnp.clip(policy.magnitude + noise, 0, 10) / 10
+  sign = jax.random.rademacher(sign_key, shape, jnp.float32)
+  return jnp.where(applied, number, _NONE), level, sign
+
+
+def apply_operation(
+    x: jax.Array,
+    operation: str | jax.typing.ArrayLike,
+    level: jax.typing.ArrayLike,
+    *,
+    sign: jax.typing.ArrayLike = 1,
+    increasing: bool = True,
+    fill: Sequence[float] = (0.0,),
+) -> jax.Array:
+  """Applies one of the operations of RandAugment to each image.
+
+  They agree with PIL's on images of whole grey levels, but for its rounding.
+
+  Args:
+    x: Images `[B, H, W, C]` in [0, 1], C = 1 or 3.
+    operation: A name in `OPERATIONS`, or places in it: one, or `int[B]`.
+      `len(OPERATIONS)` leaves an image as it is.
+    level: Magnitude in [0, 1], one or `[B]`.
+    sign: Direction of warps and enhancements, 1 or -1, one or `[B]`.
+    increasing: Whether posterize, solarize and the enhancements grow stronger
+      with the level.
+    fill: Colour of what comes from outside an image: one value, or one a
+      channel, in [0, 1].
+
+  Returns:
+    `[B, H, W, C]` in [0, 1], dtype of x.
+
+  Raises:
+    ValueError: For an unknown name, other channels, and a fill that does not
+      fit them.
+  """
+  _checks.check_colours(x)
+  fill = _checks.per_channel("fill", fill, x)
+  arguments = (
+      jnp.broadcast_to(jnp.asarray(argument, dtype), x.shape[:1])
+      for argument, dtype in (
+          (_number(operation), jnp.int32),
+          (level, jnp.float32),
+          (sign, jnp.float32),
+      )
+  )
+  changed = jax.vmap(
+      lambda *row: _operate(*row, increasing=increasing, fill=fill)
+  )(x.astype(jnp.float32), *arguments)
+  return changed.astype(x.dtype)
+
+
+def _number(operation):
+  if not isinstance(operation, str):
+    return operation
+  if operation not in OPERATIONS:
+    raise ValueError(
+        f"operation must be one of {', '.join(OPERATIONS)}, got {operation!r}"
+    )
+  return OPERATIONS.index(operation)
+
+
+def _operate(image, number, level, sign, increasing, fill):
+  """The operation of that number on one image `float32[H, W, C]`."""
+  factor = _factor(level, sign, increasing)
+  changes = (
+      lambda image, i: _tones.tone(image, i, level, increasing),
+      lambda image, i: _blends.enhance(image, i, factor),
+      lambda image, i: _warps.warp(image, i, sign * level, fill),
+  )
+  # One family after the other, of which two at least change nothing.
+  for change, first, family in zip(changes, _FIRST, _FAMILIES):
+    row = number - first
+    mine = (row >= 0) & (row < len(family))
+    image = jnp.where(mine, change(image, row), image)
+  return image
+
+
+def _factor(level, sign, increasing):
+  if increasing:
+    return jnp.maximum(0.1, 1 + sign * 0.9 * level)
+  return 0.1 + 1.8 * level

@@ -1,0 +1,223 @@
+"""Recipes by name: `DATASET:ARGS`, or a Python file of one's own.
+
+    config = recipes.load("cifar100:resnet18,cutmix,dm")
+    config = recipes.load("mine.py:wide")
+
+A file of one's own has a function `get_config()` or `get_config(arg)` that
+returns a `ConfigDict`; most load a recipe of here, change it, and return it.
+"""
+
+from collections.abc import Iterable, Iterator
+import contextlib
+import importlib
+import inspect
+import pathlib
+import re
+import traceback
+import types
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from dmjax import names
+from dmjax.configs import build
+from dmjax.configs import words
+
+DATASETS = (
+    "digits", "cifar10", "cifar100", "tiny_imagenet", "imagenet", "cub200",
+    "aircraft", "cars",
+)
+
+_EPOCHS = re.compile(r"\s*(\d+)(?:\.0*)?\s*epochs?\s*")
+
+
+class Row(NamedTuple):
+  """A recipe in a list.
+
+  Attributes:
+    argument: What `load` takes, `cifar100:resnet18,cutmix,dm`.
+    network: Its network.
+    mixer: Its mixer; `identity` for the baseline.
+    epochs: Length of training.
+    number: Published top-1 in percent for that length, or None.
+    source: Where the number is from.
+    rule: How it was measured: `median of the last 10`.
+    pretrained: Whether training starts from parameters of ImageNet.
+    note: What else is to be known.
+  """
+
+  argument: str
+  network: str
+  mixer: str
+  epochs: int
+  number: float | None
+  source: str
+  rule: str
+  pretrained: bool
+  note: str
+
+
+def load(text: str) -> ml_collections.ConfigDict:
+  """The configuration of a recipe or of a file.
+
+  Args:
+    text: `DATASET:ARGS`, or `path/to/file.py` with or without `:ARG`.
+
+  Returns:
+    The configuration.
+
+  Raises:
+    ValueError: For what is not known or cannot be loaded; it says why, and for
+      an error in a file its line.
+  """
+  if match := re.fullmatch(r"(.*?\.py)(?::(.*))?", text, re.DOTALL):
+    return _from_file(pathlib.Path(match[1]), match[2])
+  dataset, _, argument = text.partition(":")
+  module = _dataset(dataset)
+  if not argument:
+    raise ValueError(
+        f"{dataset} needs the words of a recipe, as in"
+        f" {words.example(module.SUITE)}; `dmjax recipes {dataset}` lists them"
+    )
+  return module.get_config(argument)
+
+
+def rows(dataset: str | None = None) -> list[Row]:
+  """The recipes of one dataset, or of all.
+
+  Raises:
+    ValueError: For an unknown dataset; it names the nearest.
+  """
+  datasets = DATASETS if dataset is None else (dataset,)
+  return [
+      _row(suite, choice)
+      for suite in (_dataset(name).SUITE for name in datasets)
+      for choice in words.choices(suite)
+  ]
+
+
+def table(lines: Iterable[Row]) -> str:
+  """The rows as aligned plain text, under a line of names."""
+  cells = [(
+      "argument", "network", "mixer", "epochs", "published top-1", "source",
+      "needs pretrained",
+  )]
+  cells += [_cells(row) for row in lines]
+  widths = [max(map(len, column)) for column in zip(*cells)]
+  return "\n".join(
+      "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells
+  )
+
+
+def published(
+    config: ml_collections.ConfigDict,
+) -> tuple[float | None, str, int]:
+  """The published top-1 for `config.total`, and how it was measured.
+
+  Args:
+    config: Any configuration, with or without a section `published`.
+
+  Returns:
+    The number in percent, None if there is none for that length of training;
+    the rule, `best`, `last` or `median`; and over how many last evaluations, 0
+    for those of the whole run.
+  """
+  section = config.get("published", {})
+  match = _EPOCHS.fullmatch(config.total)
+  key = f"{match[1]} epochs" if match else config.total
+  number = section.get("top1", {}).get(key)
+  return number, section.get("rule", "median"), section.get("last", 10)
+
+
+def rule_in_words(rule: str, last: int) -> str:
+  """`median of the last 10`, `best of the run`, `last`."""
+  if rule == "last":
+    return rule
+  return f"{rule} of the last {last}" if last else f"{rule} of the run"
+
+
+def _dataset(name: str) -> Any:
+  if name in DATASETS:
+    return importlib.import_module(f"dmjax.configs.{name}")
+  raise ValueError(
+      f"unknown dataset {name!r}; {names.suggest(name, DATASETS)} (a file of"
+      " your own ends in .py)"
+  )
+
+
+def _row(suite: Any, choice: Any) -> Row:
+  section = build.published(choice)
+  epochs = choice.table.epochs[0]
+  return Row(
+      argument=f"{suite.name}:{words.argument(suite, choice)}",
+      network=choice.network,
+      mixer=choice.mixer,
+      epochs=epochs,
+      number=section["top1"].get(f"{epochs} epochs"),
+      source=section["source"],
+      rule=rule_in_words(section["rule"], section["last"]),
+      pretrained=choice.recipe.pretrained,
+      note="; ".join(filter(None, (section["beside"], section["note"]))),
+  )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+  number = "-" if row.number is None else f"{row.number:.2f}"
+  return (
+      row.argument, row.network, row.mixer, str(row.epochs), number,
+      row.source or "-", "yes" if row.pretrained else "no",
+  )
+
+
+def _from_file(
+    path: pathlib.Path, argument: str | None
+) -> ml_collections.ConfigDict:
+  if not path.is_file():
+    raise ValueError(f"there is no file {str(path)!r}")
+  module = types.ModuleType(path.stem)
+  module.__file__ = str(path)
+  with _naming(path):
+    # Compiled here, so that no cache is left beside the file.
+    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+  if not callable(getattr(module, "get_config", None)):
+    raise ValueError(f"{path} has no function get_config")
+  arguments = () if argument is None else (argument,)
+  _check_arguments(path, module.get_config, arguments)
+  with _naming(path):
+    config = module.get_config(*arguments)
+  if not isinstance(config, ml_collections.ConfigDict):
+    kind = type(config).__name__
+    raise ValueError(
+        f"get_config of {path} must return a ConfigDict, got {kind}"
+    )
+  return config
+
+
+def _check_arguments(path, function, arguments):
+  try:
+    inspect.signature(function).bind(*arguments)
+  except TypeError:
+    says = "takes no argument" if arguments else "needs an argument"
+    write = str(path) if arguments else f"{path}:ARG"
+    raise ValueError(f"get_config of {path} {says}: write {write}") from None
+
+
+@contextlib.contextmanager
+def _naming(path: pathlib.Path) -> Iterator[None]:
+  """Makes what a file raises a ValueError that names its line."""
+  try:
+    yield
+  except Exception as error:
+    line = _line(str(path), error)
+    where = f"{path}, line {line}" if line else str(path)
+    what = error.msg if isinstance(error, SyntaxError) else error
+    raise ValueError(f"{where}: {type(error).__name__}: {what}") from error
+
+
+def _line(file: str, error: Exception) -> int | None:
+  """The last line of the file that led to the error."""
+  if isinstance(error, SyntaxError) and error.filename == file:
+    return error.lineno
+  frames = traceback.extract_tb(error.__traceback__)
+  lines = [frame.lineno for frame in frames if frame.filename == file]
+  return lines[-1] if lines else None

@@ -1,0 +1,77 @@
+"""The words of an argument: what they name, and what is said of wrong ones."""
+
+import pytest
+
+from dmjax import recipes
+from dmjax.configs import cifar100
+from dmjax.configs import cub200
+from dmjax.configs import digits
+from dmjax.configs import imagenet
+from dmjax.configs import words
+
+
+def test_words_come_in_any_order():
+  expected = recipes.load("imagenet:resnet50,rsb_a3,mixup_cutmix,dm,smoke")
+  for text in ("smoke,dm,mixup_cutmix,rsb_a3,resnet50",
+               "dm, resnet50, smoke, rsb_a3, mixup_cutmix"):
+    assert imagenet.get_config(text) == expected
+
+
+def test_no_mixer_and_identity_are_the_baseline():
+  assert cifar100.get_config("resnet18") == cifar100.get_config(
+      "identity,resnet18"
+  )
+  assert cifar100.get_config("resnet18").mix.name == "identity"
+
+
+def test_the_word_of_an_only_recipe_may_be_left_out():
+  assert imagenet.get_config("resnext101_32x4d,mixup") == imagenet.get_config(
+      "resnext101_32x4d,100ep,mixup"
+  )
+
+
+@pytest.mark.parametrize("argument, says", (
+    ("resnet18,cutmux", "unknown word 'cutmux'.*did you mean 'cutmix'"),
+    ("resnet18,smok", "did you mean 'smoke'"),
+    ("resnet18,", "unknown word ''"),
+    ("resnet18,cutmix,cutmix", "says 'cutmix' twice"),
+    ("resnet18,dm,cutmix,dm", "says 'dm' twice"),
+    ("deit_small,mixup,cutmix", "two mixers.*or write mixup_cutmix"),
+    ("resnet18,fmix,cutmix", "two mixers, 'fmix' and 'cutmix'; keep one$"),
+    ("resnet18,swin_tiny", "two networks"),
+    ("cutmix,dm", "no network.*resnet18, .*write cifar100:resnet18,cutmix,dm"),
+    ("resnet18,dm", "dm needs a mixer: write cifar100:resnet18,cutmix,dm"),
+    ("resnet18,automix,dm", "automix has no DM form.*resnet18,automix$"),
+    ("resnet18,identity,dm", "identity has no DM form: write cifar100:resnet"),
+    ("swin_tiny,fmix", "no mixer fmix for swin_tiny; its mixers are identity"),
+))
+def test_an_argument_that_names_nothing_says_what_to_write(argument, says):
+  with pytest.raises(ValueError, match=says):
+    cifar100.get_config(argument)
+
+
+@pytest.mark.parametrize("argument, says", (
+    ("resnet50,cutmix", "several recipes of resnet50, 100ep, 300ep, rsb_a3, "
+                        "rsb_a2: write imagenet:resnet50,cutmix,100ep$"),
+    ("resnet34,rsb_a3,mixup", "no recipe rsb_a3 of resnet34; it has 100ep, "),
+    ("deit_small,100ep", "no recipe 100ep of deit_small; leave the word out"),
+    ("resnet50,rsb_a3,rsb_a2", "two recipes"),
+    ("resnet50,rsb_a3", "no baseline for resnet50 rsb_a3; its mixers are"
+                        " mixup, cutmix, mixup_cutmix: write imagenet:resn"),
+    ("mobilenetv2,rsb_a3,automix", "no mixer automix for mobilenetv2 rsb_a3"),
+    ("resnet9,100ep", "unknown word 'resnet9'.*did you mean 'resnet"),
+))
+def test_a_recipe_that_is_missing_says_what_to_write(argument, says):
+  with pytest.raises(ValueError, match=says):
+    imagenet.get_config(argument)
+
+
+def test_attention_needs_the_transformer_of_digits():
+  with pytest.raises(ValueError, match="no mixer transmix for resnet8"):
+    digits.get_config("resnet8,transmix,dm")
+
+
+def test_an_argument_is_read_back_as_the_choice_it_names():
+  for suite in (cifar100.SUITE, imagenet.SUITE, cub200.SUITE, digits.SUITE):
+    for choice in words.choices(suite):
+      assert words.parse(words.argument(suite, choice), suite) == choice
