@@ -241,7 +241,7 @@ def _print_published(config, workdir):
 
   number, rule, last = recipes.published(config)
   measured = progress.by_rule(workdir, rule, last)
-  label = f"clean top-1, {progress.describe(rule, last)}"
+  label = f"clean top-1, {recipes.rule_in_words(rule, last)}"
   beside = f"   published {number:.2f}%, {config.published.source}" if number else ""
   print(f"  {label:<40}{measured:>10.2%}{beside}")
 

@@ -41,6 +41,7 @@ def apply(config: Any, arguments: Sequence[str]) -> tuple[Any, list[str]]:
     section, _, option = key.partition(".")
     if section in _OPTIONS and option == "name":
       dropped += _rename(config, section, value)
+      config.published.top1 = {}  # Of another network, mixer, loss or optimizer.
   for key, _ in changes:
     _admit(config, key)
   return _parse(config, arguments), dropped

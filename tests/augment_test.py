@@ -25,7 +25,8 @@ def picture(height=24, width=30):
   rng = np.random.default_rng(0)
   rows, columns = np.mgrid[:height, :width]
   smooth = np.stack([rows * 8, columns * 6, (rows + columns) * 4], -1)
-  return (smooth + rng.integers(0, 40, smooth.shape)).clip(0, 255).astype(np.uint8)
+  pixels = smooth + rng.integers(0, 40, smooth.shape)
+  return pixels.clip(0, 255).astype(np.uint8)
 
 
 def unit(pixels, dtype=jnp.float32):
@@ -73,25 +74,26 @@ def test_draws_follow_the_key_and_each_image_has_its_own(name):
     assert changed.min() >= 0 and changed.max() <= 1
 
 
-@pytest.mark.parametrize("shape", ((1, 1), (1, 6)))
-def test_any_size(shape):
-  for channels in (1, 3):
-    x = batch(1, shape, channels)
-    changed = COMPILED["chain"](KEY, x)
-    assert changed.shape == x.shape and np.all(np.isfinite(changed))
+@pytest.mark.parametrize("shape,channels", (((1, 1), 1), ((1, 6), 3)))
+def test_any_size(shape, channels):
+  x = batch(1, shape, channels)
+  changed = COMPILED["chain"](KEY, x)
+  assert changed.shape == x.shape and np.all(np.isfinite(changed))
 
 
-def test_it_maps_over_devices_and_other_axes():
+def test_it_maps_over_devices():
   keys, x = jax.random.split(KEY, 4), batch(8).reshape(4, 2, 9, 14, 3)
   shards = jax.pmap(FUNCTIONS["chain"])(keys, x)
-  rows = jax.jit(jax.vmap(FUNCTIONS["chain"]))(keys, x)
-  np.testing.assert_allclose(shards, rows, atol=1e-5)
+  for key, images, shard in zip(keys, x, np.asarray(shards)):
+    expected = COMPILED["chain"](key, images)
+    np.testing.assert_allclose(shard, expected, atol=1e-5)
 
 
-def test_eager_and_compiled_agree():
-  x = batch(2)
-  eager = FUNCTIONS["chain"](KEY, x)
-  np.testing.assert_allclose(eager, COMPILED["chain"](KEY, x), atol=1e-5)
+@pytest.mark.parametrize("name", ("random_crop", "colour_jitter", "cutout"))
+def test_eager_and_compiled_agree(name):
+  x = batch(16)
+  expected = COMPILED[name](KEY, x)
+  np.testing.assert_allclose(FUNCTIONS[name](KEY, x), expected, atol=1e-6)
 
 
 def test_a_chain_folds_the_number_of_the_step_into_the_key():
@@ -127,7 +129,9 @@ def test_half_of_the_images_are_flipped():
   assert 0.4 < same.mean() < 0.6
 
 
-@pytest.mark.parametrize("box", ((2.5, 3.0, 12.25, 20.0), (0.0, 0.0, 24.0, 30.0)))
+@pytest.mark.parametrize("box", (
+    (2.5, 3.0, 12.25, 20.0), (0.0, 0.0, 24.0, 30.0)
+))
 def test_a_resized_box_is_that_of_pil(box):
   image = picture()
   top, left, height, width = box
@@ -169,7 +173,8 @@ def test_the_largest_central_box_stands_in_where_none_fits():
   box = augment.largest_central((4, 40), (3 / 4, 4 / 3))
   np.testing.assert_allclose(box, (0, 20 - 8 / 3, 4, 16 / 3))
   image = jnp.zeros((1, 4, 40, 1)).at[:, :, 17:23].set(0.8)
-  cropped = augment.random_resized_crop(KEY, image, scale=(1.0, 1.0))
+  crop = jax.jit(P(augment.random_resized_crop, scale=(1.0, 1.0)))
+  cropped = crop(KEY, image)
   # 4 x 16/3 pixels around the middle, enlarged: the white strip fills it.
   assert float(cropped.min()) > 0.6
 
@@ -227,7 +232,7 @@ def test_erasing_fills_one_box_with_noise_as_often_as_asked():
   assert 0.17 < touched.mean() < 0.33
   for image in erased[touched]:
     changed = (image != 7).all(-1)
-    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    rows, columns = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
     box = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert box.all() and changed.sum() == box.size
     assert 0.01 < box.size / 480 < 0.4
@@ -239,9 +244,8 @@ def test_noise_is_unit_noise_after_normalisation():
   mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
   pixels = batch()
   erase = P(augment.random_erase, probability=1.0)
-  normalise = lambda x: (x - jnp.reshape(jnp.asarray(mean), (1, 1, 1, 3))) / (
-      jnp.reshape(jnp.asarray(std), (1, 1, 1, 3))
-  )
+  shift, scale = jnp.asarray([mean, std]).reshape(2, 1, 1, 1, 3)
+  normalise = lambda x: (x - shift) / scale
   ours = normalise(jax.jit(P(erase, mean=mean, std=std))(KEY, pixels))
   np.testing.assert_allclose(
       ours, jax.jit(erase)(KEY, normalise(pixels)), atol=1e-5
@@ -280,7 +284,7 @@ def test_misuse_is_named(function, options, words):
 
 
 def test_colour_needs_one_channel_or_three():
-  with pytest.raises(ValueError, match=r"1 channel \(grey\) or 3 \(RGB\), got 2"):
+  with pytest.raises(ValueError, match=r"1 channel \(grey\) or 3 .*got 2"):
     augment.colour_jitter(KEY, batch(channels=2), strength=0.1)
 
 

@@ -233,29 +233,29 @@ def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(skip, variables):
     assert optax.global_norm(grads["mix_block"]) > 0
 
 
-def under_axis(function):
-  """The function on one device, where the axis of the engine has a name."""
-  return jax.pmap(
-      function, axis_name=parallel.AXIS, in_axes=None, out_axes=None,
-      axis_size=1, devices=jax.devices()[:1],
+def under_axis(function, count=1):
+  """The function on some devices, under the named axis of the engine."""
+  mapped = jax.pmap(
+      lambda row, x: function(x), axis_name=parallel.AXIS, in_axes=(0, None),
+      devices=jax.devices()[:count],
   )
+  return lambda x: jax.device_get(mapped(np.zeros(count), x))
 
 
 def test_as_many_steps_are_skipped_as_asked_for():
   keys = jax.random.split(jax.random.key(0), 4000)
   draw = jax.vmap(lambda key: automix_losses._is_skipped(key, 0.2))
-  skipped = under_axis(draw)(keys)
-  np.testing.assert_allclose(np.mean(skipped), 0.2, atol=0.02)
+  np.testing.assert_allclose(under_axis(draw)(keys).mean(), 0.2, atol=0.02)
 
 
 def test_all_devices_skip_the_same_steps_and_every_seed_others():
-  def draw(seeds):
-    key = jax.random.fold_in(seeds, jax.lax.axis_index(parallel.AXIS))
+  def draw(key):
+    key = jax.random.fold_in(key, jax.lax.axis_index(parallel.AXIS))
     keys = jax.random.split(key, 50)
     return jax.vmap(lambda key: automix_losses._is_skipped(key, 0.5))(keys)
 
-  mapped = jax.pmap(draw, axis_name=parallel.AXIS, in_axes=None, axis_size=4)
-  one, other = (np.asarray(mapped(jax.random.key(seed))) for seed in (0, 1))
+  mapped = under_axis(draw, count=4)
+  one, other = mapped(jax.random.key(0)), mapped(jax.random.key(1))
   assert np.all(one == one[:1]) and np.any(one[0]) and not np.all(one[0])
   assert np.any(one != other)
 

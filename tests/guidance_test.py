@@ -127,8 +127,11 @@ def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
     seen.append((key, x, maps, mixed))
     return mixed
 
+  net = models.create_network(
+      "resnet8", num_classes=10, widths=(4, 8, 8), mean=(0.7,), std=(0.05,)
+  )
   parts = methods.Parts(
-      lambda outputs: run.method.network, 10, watched, run.mixer.guidance,
+      lambda outputs: net, 10, watched, run.mixer.guidance,
       losses.mixup_cross_entropy, 1,
   )
   method = methods.METHODS["supervised"](parts)
@@ -152,7 +155,7 @@ def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
 @pytest.mark.parametrize("name", sorted(mixers.MIXERS))
 def test_every_mixer_trains_with_dm_from_its_configuration(name):
   """Twenty steps on one batch: finite, and the parameters move."""
-  network = "deit" if name in ATTENTION else "resnet8"
+  network = "deit_tiny" if name in ATTENTION else "resnet8"
   run = run_lib.assemble(recipes.load(f"digits:{network},{name},dm,smoke"))
   rng = np.random.default_rng(0)
   data = {

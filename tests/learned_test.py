@@ -10,9 +10,9 @@ import pytest
 from dmjax import main
 from dmjax import mixers
 from dmjax import models
-from dmjax.data import pipelines
-from dmjax.train import build
 from dmjax.train import loop
+from dmjax.train import mixing
+from dmjax.train import run as run_lib
 from dmjax.train import workdir as workdir_lib
 from tests import tiny_automix_config
 from tests import tiny_config
@@ -90,24 +90,26 @@ def run(tmp_path_factory):
 
 
 def test_a_run_gives_its_mix_block_as_a_mixer(run):
-  mixer = build.learned_mixer(run)
-  x = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
+  mixer = run_lib.learned_mixer(str(run))
+  x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
   mixed = jax.jit(functools.partial(mixer, lam=0.4))(jax.random.key(1), x)
   assert mixed.x.shape == x.shape and mixed.mask.shape == (4, 8, 8, 1)
   # That of the state it was saved from, not of a new one.
   config = workdir_lib.read_config(run)
-  data = pipelines.open_pipeline(config.data, "test")
-  _, state = build.restore(config, run, data)
+  state = run_lib.restore(run_lib.assemble(config), run)
   kernel = jax.device_get(state.params["mix_block"]["query"]["kernel"])
   module = models.create_mix_block("samix")
   variables = jax.device_get({
       "params": state.params["mix_block"], **state.model_state["mix_block"]
   })
-  model = models.create("resnet8", num_classes=20, widths=(4, 8, 8))
+  network = models.create_network(
+      "resnet8", num_classes=20, widths=(4, 8, 8), mean=config.data.mean,
+      std=config.data.std,
+  )
   teacher = jax.device_get({
       "params": state.extra["teacher"], **state.model_state["teacher"]
   })
-  features = model.apply(teacher, x, train=False, features="stage2")[1]
+  features = network.predict(teacher, x, features="stage2")[1]
   mask = module.apply(variables, features, mixed.sources[:, 1], 0.4, (8, 8))
   np.testing.assert_allclose(mixed.mask, mask, atol=1e-5)
   assert np.std(kernel) > 0
@@ -145,10 +147,14 @@ def test_a_mix_block_is_the_mixer_of_another_training(run, tmp_path):
 )
 def test_a_mix_block_without_its_run_is_named(options, message):
   with pytest.raises(ValueError, match=message):
-    build.make_mixer({"name": "automix", **options})
+    make_mixer({"name": "automix", **options})
 
 
 def test_an_option_the_mix_block_does_not_have_is_named(run):
   spec = {"name": "automix", "workdir": str(run), "alhpa": 1.0}
   with pytest.raises(ValueError, match="has no option 'alhpa'.*'alpha'"):
-    build.make_mixer(spec)
+    make_mixer(spec)
+
+
+def make_mixer(spec):
+  return mixing.make_mixer(spec, run_lib.learned_mixer)

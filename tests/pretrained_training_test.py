@@ -5,13 +5,9 @@ import numpy as np
 import pytest
 from safetensors import numpy as safetensors
 
-from configs import automix
-from configs import recipes
-from dmjax.data import pipelines
-from dmjax.train import build
+from dmjax import recipes
 from dmjax.train import loop
-from dmjax.train import optimizer as optimizer_lib
-from dmjax.train import step as step_lib
+from dmjax.train import run as run_lib
 from tests import pretrained_test
 
 
@@ -22,27 +18,16 @@ def path(tmp_path):
   return str(path)
 
 
-def configuration(method, path):
+def configuration(mixer, path):
   """A fine-grained recipe on a network as small as that of the file."""
-  if method == "automix":
-    config = automix.make("fine", "cub200", "resnet18", arg="smoke")
-  else:
-    config = recipes.make("fine", "cub200", "resnet18", "cutmix", arg="smoke")
+  config = recipes.load(f"cub200:resnet18,{mixer},smoke")
   config.model.name = "resnet18"
   config.pretrained = path
   return config
 
 
 def first_state(config):
-  data = pipelines.open_pipeline(config.data, "train")
-  optimizer, _ = optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=2, steps_per_epoch=2
-  )
-  return step_lib.create_state(
-      build.make_method(config, data.num_classes), optimizer,
-      jax.random.key(0), {"image": np.zeros((1, *data.image_shape))},
-      build.pretrained(config, data),
-  )
+  return loop.first_state(run_lib.assemble(config), seed=0)
 
 
 def assert_from_the_file(params, stats, outputs):
@@ -56,8 +41,8 @@ def assert_from_the_file(params, stats, outputs):
 
 
 def test_supervised_training_starts_from_the_file_with_a_head_of_its_own(path):
-  config = configuration("supervised", path)
-  config.ema_decay = 0.9
+  config = configuration("cutmix", path)
+  config.method.ema_decay = 0.9
   state = first_state(config)
   assert_from_the_file(state.params, state.model_state, 10)
   assert_from_the_file(*state.ema, 10)
@@ -75,11 +60,10 @@ def test_a_run_starts_from_the_file(path, tmp_path, monkeypatch):
   for draw in ("save", "save_masks"):
     monkeypatch.setattr(loop.preview, draw, lambda *_: None)
   monkeypatch.setattr(loop.progress.plots, "curves", lambda *_: None)
-  config = configuration("supervised", path)
+  config = configuration("cutmix", path)
   config.optimizer.lr = 1e-12
   assert loop.train(config, tmp_path / "run").finished
-  data = pipelines.open_pipeline(config.data, "test")
-  _, state = build.restore(config, tmp_path / "run", data)
+  state = run_lib.restore(run_lib.assemble(config), tmp_path / "run")
   state = jax.device_get(state)
   kernel = pretrained_test.small_state()["layer1.0.conv2.weight"]
   np.testing.assert_allclose(
@@ -89,7 +73,7 @@ def test_a_run_starts_from_the_file(path, tmp_path, monkeypatch):
 
 
 def test_a_file_that_is_not_there_is_named_before_anything_is_written(tmp_path):
-  config = configuration("supervised", "nowhere.safetensors")
+  config = configuration("cutmix", "nowhere.safetensors")
   with pytest.raises(ValueError, match="pretrained must be.*'nowhere.safeten"):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()

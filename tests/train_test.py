@@ -280,7 +280,7 @@ def test_a_tenth_of_cifar100_is_learned_and_resumed(tmp_path):
       # With eta 0 the loss is the cross-entropy, which log(100) bounds.
       "--config.mix.name=mixup", "--config.loss.eta=0.0",
   ]
-  config = ROOT / "configs" / "cifar100" / "resnet18_cutmix_dm.py"
+  config = "cifar100:resnet18,cutmix,dm"
   process = run(tmp_path / "run", config, overrides, quick="0")
   rows = tmp_path / "run" / "checkpoints" / "100"
   deadline = time.monotonic() + 300

@@ -96,7 +96,7 @@ def random_resized_crop(
 
 
 def crop_and_resize(image: jax.Array, box: jax.Array) -> jax.Array:
-  """The box of an image `[H, W, C]`, enlarged or reduced to the image's size."""
+  """The box of an image `[H, W, C]`, resized to the size of the image."""
   factors = jnp.asarray(image.shape[:2]) / box[2:]
   resized = jax.image.scale_and_translate(
       image.astype(jnp.float32), image.shape, (0, 1), factors,

@@ -56,19 +56,20 @@ def random_erase(
 
   def erase(key, image):
     erase_key, box_key, noise_key = jax.random.split(key, 3)
-    box, fits = _erased_box(box_key, image.shape[:2], area, aspect)
-    erased = fits & jax.random.bernoulli(erase_key, probability)
+    inside = _random_box(box_key, image.shape[:2], area, aspect)
+    erased = jax.random.bernoulli(erase_key, probability) & inside
     noise = mean + std * jax.random.normal(noise_key, image.shape)
-    return jnp.where(erased & box, noise.astype(image.dtype), image)
+    return jnp.where(erased, noise.astype(image.dtype), image)
 
   return jax.vmap(erase)(jax.random.split(key, x.shape[0]), x)
 
 
-def _erased_box(key, shape, area, aspect):
+def _random_box(key, shape, area, aspect):
+  """`bool[H, W, 1]`, true in a box; nowhere if none of ten fits."""
   draws = jax.random.uniform(key, (4, 10))
   box, fits = _boxes.first_fitting(jnp, draws, shape, area, aspect)
   start = jnp.round(box[:2])
-  return _boxes.inside(shape, start, start + jnp.round(box[2:])), fits
+  return fits & _boxes.inside(shape, start, start + jnp.round(box[2:]))
 
 
 def cutout(

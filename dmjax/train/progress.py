@@ -160,13 +160,6 @@ def by_rule(workdir: pathlib.Path, rule: str, last: int) -> float:
   return rules[rule](values[-last:])
 
 
-def describe(rule: str, last: int) -> str:
-  """The rule in words, `median of the last 10`."""
-  if rule == "last":
-    return "last evaluation"
-  return f"{rule} of the last {last}" if last else f"{rule} of the run"
-
-
 def _is_before(line: str, step: int) -> bool:
   """False for rows after a step, and for one cut short by a crash."""
   try:
