@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 import logging
+import os
 import pathlib
 import sys
 
@@ -46,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
   except ValueError as error:
     print(f"dmjax {args.command}: {error}", file=sys.stderr)
     return EXIT_BAD_INPUT
+  except BrokenPipeError:  # `dmjax recipes | head` has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _parser():

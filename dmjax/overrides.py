@@ -58,11 +58,12 @@ def _split(argument):
 
 
 def _rename(config, section, name):
-  """Takes away the options of a section that another name does not have."""
+  """Names another one, and takes away the options that it does not have."""
   known = options_of(section, name)
   gone = [k for k in config[section] if k != "name" and k not in known]
   for option in gone:
     del config[section][option]
+  config[section].name = name
   return [f"{section}.{option}: {name} has no such option" for option in gone]
 
 

@@ -7,70 +7,54 @@ compiles both for ResNet-18 on 32 px images, runs them in turns, and writes
 """
 
 import argparse
-from collections.abc import Sequence
-import csv
+from collections.abc import Mapping, Sequence
 import pathlib
-import random
-import statistics
-import time
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tqdm
 
-from configs import automix
-from dmjax import config as config_lib
-from dmjax import parallel
-from dmjax.train import build
-from dmjax.train import optimizer as optimizer_lib
-from dmjax.train import step as step_lib
-from experiments import mixer_cost
+from dmjax import recipes
+from experiments import tables
+from experiments import timing
 
-OUT = pathlib.Path("experiments/automix")
+OUT = pathlib.Path(__file__).parent / "automix"
+RECIPES = {
+    "mixup": "cifar100:resnet18,mixup", "AutoMix": "cifar100:resnet18,automix",
+}
+COLUMNS = ("step", "ms", "MiB", "GFLOP")
 
 
-def configurations(model: str, batch: int) -> dict:
+def configurations(batch: int, smoke: bool) -> dict[str, Any]:
   """Plain mixup, and AutoMix of the same network."""
+  configs = {}
+  for name, recipe in RECIPES.items():
+    configs[name] = recipes.load(recipe + ",smoke" * smoke)
+    configs[name].batch_size = batch
+  return configs
 
-  def plain():
-    config = config_lib.default()
-    config.batch_size = batch
-    config.model.name = model
-    config.mix = {"name": "mixup", "alpha": 1.0, "per_batch": True}
-    config.loss = {"name": "mixup_cross_entropy"}
-    return config
 
-  stage = "stage2" if model == "resnet8" else "stage3"
-  return {
-      "mixup": plain(),
-      "AutoMix": automix.automix(plain(), stage=stage),
+def cost(configs: Mapping[str, Any], repeats: int) -> list[dict[str, Any]]:
+  """Time, memory and operations of the step of each configuration."""
+  steps = {
+      name: timing.step_program(timing.run_without_data(config, pixels=32))
+      for name, config in tqdm.tqdm(configs.items(), desc="compiling")
   }
+  programs = {name: program for name, (program, _) in steps.items()}
+  seconds = timing.in_turns(programs, repeats)
+  return [
+      {
+          "step": name,
+          "ms": 1e3 * np.median(seconds[name]),
+          "MiB": memory(compiled),
+          "GFLOP": compiled.cost_analysis()["flops"] / 1e9,
+      }
+      for name, (_, compiled) in steps.items()
+  ]
 
 
-def compile_step(config):
-  """The compiled step on one device, and its arguments."""
-  method = build.make_method(config, 100, 1000)
-  optimizer, schedule = optimizer_lib.of_run(
-      config, warmup_steps=0, total_steps=1000, steps_per_epoch=500
-  )
-  images = jax.random.normal(jax.random.key(0), (config.batch_size, 32, 32, 3))
-  batch = {"image": images, "label": jnp.arange(config.batch_size) % 100}
-  state = step_lib.create_state(method, optimizer, jax.random.key(0), batch)
-  step = step_lib.make_train_step(
-      method, optimizer, lambda key, batch, shared: batch, schedule=schedule
-  )
-
-  mapped = jax.pmap(
-      step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
-      out_axes=(None, None), donate_argnums=0, devices=jax.devices()[:1],
-  )
-  batch = jax.tree.map(lambda x: x[None, None], batch)  # Of devices, of steps.
-  arguments = state, batch, {"seed": np.uint32(0)}
-  return mapped.lower(*arguments).compile(), *arguments
-
-
-def memory(compiled) -> float:
+def memory(compiled: Any) -> float:
   """Peak bytes of a program: arguments, results and temporaries, in MiB."""
   m = compiled.memory_analysis()
   total = m.argument_size_in_bytes + m.output_size_in_bytes
@@ -78,50 +62,25 @@ def memory(compiled) -> float:
   return total / 2**20
 
 
-def cost(configs: dict, repeats: int) -> list[tuple]:
-  """Rows `(name, median ms, MiB, GFLOP)`; the programs take turns."""
-  programs = {
-      name: compile_step(config)
-      for name, config in tqdm.tqdm(configs.items(), desc="compiling")
-  }
-  states = {name: program[1] for name, program in programs.items()}
-  seconds = {name: [] for name in programs}
-  order, rng = list(programs), random.Random(0)
-  for _ in tqdm.trange(repeats + 1, desc="measuring"):
-    rng.shuffle(order)
-    for name in order:
-      compiled, _, *rest = programs[name]
-      start = time.perf_counter()
-      states[name], _ = jax.block_until_ready(compiled(states[name], *rest))
-      seconds[name].append(time.perf_counter() - start)
-  return [
-      (name, 1e3 * statistics.median(seconds[name][1:]), memory(compiled),
-       compiled.cost_analysis()["flops"] / 1e9)
-      for name, (compiled, *_) in programs.items()
-  ]
-
-
-def markdown(rows: Sequence[tuple]) -> str:
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
   """The rows as a table, with ratios to the first."""
-  lines = [
-      "| | ms per step | ratio | MiB | ratio | GFLOP | ratio |",
-      "|---|--:|--:|--:|--:|--:|--:|",
-  ]
-  for name, *values in rows:
-    cells = []
-    for value, base in zip(values, rows[0][1:]):
-      cells += [f"{value:.4g}", f"{value / base:.2f}"]
-    lines.append(f"| {name} | {' | '.join(cells)} |")
-  return "\n".join(lines)
+  lines = []
+  for row in rows:
+    line = [row["step"]]
+    for key in COLUMNS[1:]:
+      line += [f"{row[key]:.4g}", f"{row[key] / rows[0][key]:.2f}"]
+    lines.append(line)
+  head = ("", "ms per step", "ratio", "MiB", "ratio", "GFLOP", "ratio")
+  return tables.markdown(head, lines)
 
 
-def report(rows, command: str, model: str, batch: int, repeats: int) -> str:
+def report(rows: Sequence[Mapping[str, Any]], batch: int, repeats: int) -> str:
   """The page around the table."""
   return f"""# What a step of AutoMix costs
 
-    {command}
+    python -m experiments.automix_cost --batch {batch} --repeats {repeats}
 
-{model} on {batch} images of 32 px, float32, on {mixer_cost.hardware()}, jax
+ResNet-18 on {batch} images of 32 px, float32, on {timing.hardware()}, jax
 {jax.__version__}. Whole training steps, with the optimizer: median of {repeats},
 the programs taking turns in one process. Memory is what the compiler plans for
 arguments, results and temporaries; operations are those it counts.
@@ -140,25 +99,20 @@ training the student on less.
 """
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+  """Measures and writes."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument("--model", default="resnet18")
   parser.add_argument("--batch", type=int, default=100)
   parser.add_argument("--repeats", type=int, default=10)
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
-  parser.add_argument("--smoke", action="store_true", help="tiny, two repeats")
-  args = parser.parse_args(argv)
+  parser.add_argument("--smoke", action="store_true", help="a tiny network")
+  args = parser.parse_args(arguments)
   if args.smoke:
-    args.model, args.batch, args.repeats = "resnet8", 4, 2
-  rows = cost(configurations(args.model, args.batch), args.repeats)
+    args.batch, args.repeats = 4, 2
+  rows = cost(configurations(args.batch, args.smoke), args.repeats)
   args.out.mkdir(parents=True, exist_ok=True)
-  with open(args.out / "cost.csv", "w", newline="") as file:
-    csv.writer(file).writerows([("step", "ms", "MiB", "GFLOP"), *rows])
-  command = (
-      f"python -m experiments.automix_cost --model {args.model} --batch"
-      f" {args.batch} --repeats {args.repeats}"
-  )
-  text = report(rows, command, args.model, args.batch, args.repeats)
+  tables.write(args.out / "cost.csv", rows, COLUMNS)
+  text = report(rows, args.batch, args.repeats)
   (args.out / "cost.md").write_text(text)
   print(markdown(rows))
 

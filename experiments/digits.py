@@ -8,169 +8,176 @@ with DM(CE), on 100, 300 and all 1,437 labels, ten seeds each, and writes
 and plot.png. Runs that stand in the csv are not repeated, so that a stopped
 table goes on where it was.
 
-Without mixing DM(CE) is cross-entropy, so that row stands once. Seeds are run one after the other: on two CPU cores `vmap` over ten seeds took
-12.9 ms per seed and step, single steps took 8.9 ms.
+Without mixing DM(CE) is cross-entropy, so that row stands once. Seeds are run
+one after the other: on two CPU cores `vmap` over ten seeds took 12.9 ms per seed
+and step, single steps took 8.9 ms.
 """
 
 import argparse
+from collections.abc import Sequence
+import functools
 import itertools
 import pathlib
 
 import jax
-import jax.numpy as jnp
 from matplotlib import pyplot as plt
 import numpy as np
 import tqdm
 
-from configs.digits import resnet8_cutmix_dm
 from dmjax import parallel
-from dmjax.data import augment
+from dmjax import recipes
+from dmjax.data import base
 from dmjax.data import pipelines
-from dmjax.train import build
 from dmjax.train import evaluation
-from dmjax.train import optimizer as optimizer_lib
-from dmjax.train import step as step_lib
+from dmjax.train import loop
+from dmjax.train import run as run_lib
 from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "digits"
-MIXES = {
-    "none": {"name": "identity"},
-    "mixup": {"name": "mixup", "alpha": 1.0},
-    "cutmix": {"name": "cutmix", "alpha": 1.0},
+CELLS = {
+    ("none", "CE"): "digits:resnet8",
+    ("mixup", "CE"): "digits:resnet8,mixup",
+    ("mixup", "DM(CE)"): "digits:resnet8,mixup,dm",
+    ("cutmix", "CE"): "digits:resnet8,cutmix",
+    ("cutmix", "DM(CE)"): "digits:resnet8,cutmix,dm",
 }
-LOSSES = {
-    "CE": {"name": "mixup_cross_entropy"},
-    "DM(CE)": {"name": "decoupled_cross_entropy", "eta": 0.1},
-}
+MIXERS, LOSSES = ("none", "mixup", "cutmix"), ("CE", "DM(CE)")
 LABELS = {100: 400, 300: 400, 1437: 1320}  # Number of labels -> steps.
-CELLS = [
-    (mixer, loss) for mixer in MIXES for loss in LOSSES
-    if (mixer, loss) != ("none", "DM(CE)")
-]
-COLUMNS = ("labels", "mixer", "loss", "seed", "top1", "ece", "nll",
-           "mixed_top1", "mixed_top2")
+# What identifies a run, and what is measured.
+RUN = ("labels", "mixer", "loss", "seed")
+METRICS = ("top1", "ece", "nll", "mixed_top1", "mixed_top2")
+TITLES = {
+    "top1": "clean top-1", "ece": "ECE", "mixed_top1": "mixed top-1",
+    "mixed_top2": "mixed top-2",
+}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
   """Runs what is missing of the table and writes it."""
-  parser = argparse.ArgumentParser(description=__doc__)
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   parser.add_argument("--seeds", type=int, default=10)
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
   parser.add_argument("--smoke", action="store_true", help="four steps a run")
-  args = parser.parse_args()
+  args = parser.parse_args(arguments)
   args.out.mkdir(parents=True, exist_ok=True)
-  grid = list(itertools.product(CELLS, LABELS, range(args.seeds)))
   rows = tables.read(args.out / "results.csv")
-  done = {(r["mixer"], r["loss"], int(r["labels"]), int(r["seed"])) for r in rows}
-  runners = {}
+  done = {tuple(str(row[key]) for key in RUN) for row in rows}
+  grid = list(itertools.product(CELLS, LABELS, range(args.seeds)))
   for (mixer, loss), labels, seed in tqdm.tqdm(grid, unit="run"):
-    if (mixer, loss, labels, seed) in done:
+    named = dict(zip(RUN, (labels, mixer, loss, seed)))
+    if tuple(map(str, named.values())) in done:
       continue
-    key = mixer, loss, labels
-    if key not in runners:
-      runners = {key: make_runner(*key, steps=4 if args.smoke else LABELS[labels])}
-    metrics = runners[key](seed)
-    row = {"labels": labels, "mixer": mixer, "loss": loss, "seed": seed}
-    rows.append(row | {k: f"{metrics[k]:.5f}" for k in COLUMNS[4:]})
-    tables.write(args.out / "results.csv", rows, COLUMNS)
+    steps = 4 if args.smoke else LABELS[labels]
+    metrics = train(CELLS[mixer, loss], labels, seed, steps)
+    rows.append(named | {key: f"{metrics[key]:.5f}" for key in METRICS})
+    tables.write(args.out / "results.csv", rows, RUN + METRICS)
   (args.out / "README.md").write_text(report(rows, args.seeds))
   plot(rows, args.out / "plot.png")
 
 
-def make_runner(mixer: str, loss: str, labels: int, *, steps: int):
-  """Compiles one cell of the table: `run(seed) -> metrics`."""
-  config = resnet8_cutmix_dm.get_config()
-  config.mix, config.loss = MIXES[mixer], LOSSES[loss]
-  schedule = optimizer_lib.make_schedule(
-      config.schedule, lr=config.optimizer.lr, warmup_steps=steps // 30,
-      total_steps=steps, steps_per_epoch=1,
-  )
-  optimizer = optimizer_lib.make_optimizer(config.optimizer, schedule)
-  data = pipelines.open_pipeline(config.data, "train")
-  test = pipelines.open_pipeline(config.data, "test")
-  method = build.make_method(config, data.num_classes)
-  evaluate = evaluation.make_evaluator(config, method, test)
-  example = {"image": jnp.zeros((1, *data.image_shape))}
-
-  def prepare(key, batch, shared):
-    batch = data.select(batch, shared)
-    return batch | {"image": augment.augment(key, batch["image"], config.data)}
-
-  step = parallel.pmap(
-      step_lib.make_train_step(method, optimizer, prepare, schedule=schedule),
-      donate=True,
-  )
-
-  create = jax.jit(
-      lambda key: step_lib.create_state(method, optimizer, key, example)
-  )
-
-  def run(seed):
-    state = parallel.replicate(create(jax.random.key(seed)))
-    shared = data.shared | {"seed": parallel.replicate(np.uint32(seed))}
-    # The labelled subset is drawn anew for every seed.
-    rows = np.random.default_rng(seed).permutation(data.size)[:labels]
-    for batch in shuffled(rows, min(config.batch_size, labels), seed, steps):
-      state, _ = step(state, parallel.shard({"row": batch[None]}), shared)
-    return evaluate(state)
-
-  return run
+def train(recipe: str, labels: int, seed: int, steps: int) -> dict[str, float]:
+  """Trains on some of the labels, others for every seed; the test metrics."""
+  run, step = compile_step(recipe, steps)
+  first_state, evaluate = compile_ends()
+  data = labelled(run, labels, seed)
+  stream = data.batches(run.config.batch_size, seed)
+  state = parallel.replicate(first_state(seed))
+  updates = loop.updates(step, state, data, stream, seed=seed)
+  for state, _ in itertools.islice(updates, steps):
+    pass
+  return evaluate(state)
 
 
-def shuffled(rows, batch_size, seed, steps):
-  """`steps` batches of row numbers, shuffled every epoch."""
-  rng, epoch = np.random.default_rng((seed, 1)), len(rows) // batch_size
-  for step in range(steps):
-    if step % epoch == 0:
-      order = rng.permutation(rows)
-    start = step % epoch * batch_size
-    yield order[start : start + batch_size].astype(np.int32)
+@functools.lru_cache(maxsize=1)
+def compile_step(recipe: str, steps: int):
+  """The run of a recipe, and its step, compiled once for all seeds."""
+  run = assemble(recipe, steps)
+  return run, loop.compile_step(run)
 
 
-def cell(rows, metric, **wanted):
+@functools.cache
+def compile_ends():
+  """The first state and the evaluation, which are the same for all recipes."""
+  run = assemble("digits:resnet8", 1)
+  first_state = functools.partial(loop.first_state, run)
+  return jax.jit(first_state), evaluation.make_evaluator(run)
+
+
+def assemble(recipe: str, steps: int) -> run_lib.Run:
+  """The run of a recipe with a length of training."""
+  config = recipes.load(recipe)
+  config.total, config.schedule.warmup = f"{steps} steps", f"{steps // 30} steps"
+  return run_lib.assemble(config)
+
+
+def labelled(run: run_lib.Run, labels: int, seed: int) -> base.Pipeline:
+  """The training split with some of its labels, others for every seed."""
+  source = run.sources["train"]
+  rows = np.random.default_rng(seed).permutation(source.size)[:labels]
+  chosen = base.subset(source, rows)
+  return pipelines.open_pipeline(run.config.data, chosen, "train")
+
+
+def cell(
+    rows: list[dict[str, str]], metric: str, labels: int, mixer: str, loss: str
+) -> np.ndarray:
   """The values of a metric in the runs of a cell, in percent."""
-  found = [r for r in rows if all(str(r[k]) == str(v) for k, v in wanted.items())]
-  return 100 * np.array([float(r[metric]) for r in found])
+  wanted = [str(labels), mixer, loss]
+  found = [row for row in rows if [str(row[k]) for k in RUN[:3]] == wanted]
+  return 100 * np.array([float(row[metric]) for row in found])
 
 
 def report(rows: list[dict[str, str]], seeds: int) -> str:
-  """The table in markdown, mean and standard deviation over seeds."""
-  titles = {"top1": "clean top-1", "ece": "ECE", "mixed_top1": "mixed top-1",
-            "mixed_top2": "mixed top-2"}
+  """The page: mean and standard deviation over seeds."""
+  return f"""# Digits: mixers, DM(CE) and the number of labels
+
+    python -m experiments.digits
+
+ResNet-8 (0.08 M parameters), two CPU cores, {seeds} seeds; percent, mean ±
+standard deviation over seeds, on the 360 held-out digits. 400 steps for 100 and
+300 labels, 1,320 for all of them. Mixed columns are measured on CutMix images
+(alpha 1): the first prediction is one of the two classes; the first two are
+both of them. eta is 0.1 throughout.
+
+{means(rows)}
+
+Paired difference DM(CE) - CE of clean top-1, in points, over the same seeds
+(mean ± standard error):
+
+{differences(rows)}
+
+![accuracy](plot.png)
+"""
+
+
+def means(rows: list[dict[str, str]]) -> str:
+  """The table of means."""
   lines = [
-      "# Digits: mixers, DM(CE) and the number of labels",
-      "",
-      "    python -m experiments.digits",
-      "",
-      f"ResNet-8 (0.08 M parameters), two CPU cores, {seeds} seeds; percent, mean"
-      " ± standard deviation over seeds, on the 360 held-out digits. 400 steps"
-      " for 100 and 300 labels, 1,320 for all of them. Mixed columns are measured"
-      " on CutMix images (alpha 1): the first prediction is one of the two"
-      " classes; the first two are both of them. eta is 0.1 throughout.",
-      "",
-      f"| labels | mixer | loss | {' | '.join(titles.values())} |",
-      "|---|---|---|" + "---|" * len(titles),
+      (*key, *(
+          tables.mean_and_deviation(cell(rows, metric, *key))
+          for metric in TITLES
+      ))
+      for key in ((labels, *names) for labels in LABELS for names in CELLS)
   ]
-  for labels, (mixer, loss) in itertools.product(LABELS, CELLS):
-    values = [
-        cell(rows, metric, labels=labels, mixer=mixer, loss=loss)
-        for metric in titles
-    ]
-    cells = [f"{v.mean():.2f} ± {v.std(ddof=1) if len(v) > 1 else 0:.2f}" for v in values]
-    lines.append(f"| {labels} | {mixer} | {loss} | {' | '.join(cells)} |")
-  lines += ["", "Paired difference DM(CE) - CE of clean top-1, in points, over the"
-            " same seeds (mean ± standard error):", "", "| labels | mixup | cutmix |",
-            "|---|---|---|"]
-  for labels in LABELS:
-    cells = []
-    for mixer in ("mixup", "cutmix"):
-      ce, dm = (cell(rows, "top1", labels=labels, mixer=mixer, loss=loss)
-                for loss in LOSSES)
-      gap = dm - ce
-      error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0.0
-      cells.append(f"{gap.mean():+.2f} ± {error:.2f}")
-    lines.append(f"| {labels} | {' | '.join(cells)} |")
-  return "\n".join([*lines, "", "![accuracy](plot.png)", ""])
+  head = (*RUN[:3], *TITLES.values())
+  return tables.markdown(head, lines, names=3)
+
+
+def differences(rows: list[dict[str, str]]) -> str:
+  """The table of paired differences."""
+  return tables.markdown(("labels", *MIXERS[1:]), [
+      (labels, *(_difference(rows, labels, mixer) for mixer in MIXERS[1:]))
+      for labels in LABELS
+  ])
+
+
+def _difference(rows, labels, mixer):
+  ce, dm = (cell(rows, "top1", labels, mixer, loss) for loss in LOSSES)
+  gap = dm - ce
+  error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0.0
+  return f"{gap.mean():+.2f} ± {error:.2f}"
 
 
 def plot(rows: list[dict[str, str]], path: pathlib.Path) -> None:
@@ -178,14 +185,14 @@ def plot(rows: list[dict[str, str]], path: pathlib.Path) -> None:
   figure, panels = plt.subplots(1, len(LABELS), figsize=(10, 3.2))
   for axes, labels in zip(panels, LABELS):
     for offset, loss in enumerate(LOSSES):
-      names = [m for m, l in CELLS if l == loss]
-      values = [cell(rows, "top1", labels=labels, mixer=m, loss=loss) for m in names]
+      names = [mixer for mixer, other in CELLS if other == loss]
+      values = [cell(rows, "top1", labels, name, loss) for name in names]
       axes.errorbar(
-          [list(MIXES).index(m) + 0.15 * offset for m in names],
+          [MIXERS.index(name) + 0.15 * offset for name in names],
           [v.mean() for v in values], [v.std() for v in values],
           fmt="o", capsize=3, label=loss,
       )
-    axes.set_xticks(np.arange(len(MIXES)) + 0.075, list(MIXES))
+    axes.set_xticks(np.arange(len(MIXERS)) + 0.075, MIXERS)
     axes.set_title(f"{labels} labels")
     axes.grid(alpha=0.3, axis="y")
   panels[0].set_ylabel("clean top-1, %")

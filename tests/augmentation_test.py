@@ -1,0 +1,119 @@
+"""From the `data` section to what the network is shown."""
+
+import jax
+import numpy as np
+from PIL import Image
+import pytest
+
+from dmjax import augment
+from dmjax import config as config_lib
+from dmjax.data import pipelines
+from dmjax.data import sources
+from dmjax.train import augmentation
+from dmjax.train import validate
+
+
+def section(**changes):
+  """Mock images, neither cropped nor flipped, but for the changes."""
+  data = config_lib.default().data
+  data.update(name="mock", crop_padding=0, flip=False, image_size=40, **changes)
+  return data
+
+
+def opened(data, split="train"):
+  source = sources.open_source(data.name, data[split])
+  return pipelines.open_pipeline(data, source, split)
+
+
+def batch():
+  return jax.random.uniform(jax.random.key(1), (6, 8, 10, 3))
+
+
+def test_nothing_asked_for_changes_nothing():
+  x = batch()
+  found = augmentation.make_augment(section())(jax.random.key(0), x)
+  np.testing.assert_array_equal(found, x)
+
+
+def test_each_step_draws_from_a_key_of_its_own():
+  """What is asked for, in order: crop, flip, colour, erase, cut."""
+  data, x, key = section(), batch(), jax.random.key(0)
+  data.update(crop_padding=2, flip=True, jitter=0.4, erase=0.5, cutout=3)
+  found = jax.jit(augmentation.make_augment(data))(key, x)
+  mean, std = tuple(data.mean), tuple(data.std)
+  steps = (
+      lambda key, x: augment.random_crop(key, x, padding=2),
+      augment.random_flip,
+      lambda key, x: augment.colour_jitter(key, x, strength=0.4),
+      lambda key, x: augment.random_erase(
+          key, x, probability=0.5, mean=mean, std=std
+      ),
+      lambda key, x: augment.cutout(key, x, size=3, fill=mean),
+  )
+  for i, step in enumerate(steps):
+    x = step(jax.random.fold_in(key, i), x)
+  np.testing.assert_allclose(found, x, atol=1e-6)
+
+
+def test_rand_augment_takes_the_place_of_jitter():
+  data, x, key = section(jitter=1.0), batch(), jax.random.key(0)
+  data.rand_augment = "rand-m9-mstd0.5-inc1"
+  found = jax.jit(augmentation.make_augment(data))(key, x)
+  policy = augment.parse_policy(data.rand_augment)
+  expected = augment.rand_augment(
+      jax.random.fold_in(key, 0), x, policy=policy, fill=tuple(data.mean)
+  )
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_streaming_workers_have_cropped_already():
+  key, x = jax.random.key(0), batch()
+  for pipeline, same in (("streaming", True), ("resident", False)):
+    data = section(crop_scale=(0.2, 0.5), pipeline=pipeline)
+    found = augmentation.make_augment(data)(key, x)
+    assert np.array_equal(found, x) == same
+
+
+@pytest.mark.parametrize("pipeline", ("resident", "streaming"))
+@pytest.mark.parametrize("repeats", (1, 3))
+def test_every_image_is_in_its_batch_as_often_as_asked(pipeline, repeats):
+  data = opened(section(pipeline=pipeline, repeats=repeats))
+  stream = data.batches(12, 0)
+  for _ in range(3):
+    images = np.asarray(data.select(stream.next(), data.shared)["x"])
+    groups = images.reshape(12 // repeats, repeats, -1)
+    assert (groups == groups[:, :1]).all()
+    assert len(np.unique(groups[:, 0], axis=0)) == 12 // repeats
+
+
+def test_repeated_images_are_cropped_apart():
+  data = section(pipeline="streaming", repeats=2, crop_scale=(0.2, 0.5))
+  images = opened(data).batches(8, 0).next()["x"]
+  assert (images[0::2] != images[1::2]).any((1, 2, 3)).all()
+
+
+def test_test_images_are_resized_and_cropped_to_their_own_size():
+  data = section(test_image_size=24, test_resize=30, pipeline="streaming")
+  pixels = sources.open_source("mock", "test").read(3)["x"]
+  expected = Image.fromarray(pixels).resize((30, 30), Image.Resampling.BICUBIC)
+  shown = opened(data, "test").rows(np.array([3]))["x"][0]
+  np.testing.assert_array_equal(shown, np.asarray(expected)[3:27, 3:27])
+
+
+@pytest.mark.parametrize(
+    "changes,words",
+    (
+        ({"rand_augment": "augmix"}, "'augmix'"),
+        ({"rand_augment": "rand-m11"}, "data.rand_augment must be a policy"),
+        ({"erase": 1.5}, "data.erase must lie in"),
+        ({"crop_scale": (0.5, 0.1)}, r"data.crop_scale must be \("),
+        ({"repeats": 0}, "data.repeats must be >= 1, got 0"),
+        ({"cutout": -2}, "data.cutout must be >= 0, got -2"),
+        ({"pipeline": "grain"}, "must be resident or streaming, got 'grain'"),
+    ),
+)
+def test_bad_augmentation_is_named(changes, words):
+  config = config_lib.default()
+  config.data.update(changes)
+  with pytest.raises(ValueError, match=words):
+    validate.check_config(config)
