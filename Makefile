@@ -6,7 +6,7 @@ DONE := .venv/installed
 .PHONY: train test
 
 train: $(DONE)
-	$(BIN)/dmjax train --config configs/digits/resnet8_cutmix_dm.py --workdir runs/digits
+	$(BIN)/dmjax train --config digits:resnet8,cutmix,dm --workdir runs/digits
 
 test: $(DONE)
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal

@@ -81,9 +81,9 @@ def report(rows: Sequence[Mapping[str, Any]], batch: int, repeats: int) -> str:
     python -m experiments.automix_cost --batch {batch} --repeats {repeats}
 
 ResNet-18 on {batch} images of 32 px, float32, on {timing.hardware()}, jax
-{jax.__version__}. Whole training steps, with the optimizer: median of {repeats},
-the programs taking turns in one process. Memory is what the compiler plans for
-arguments, results and temporaries; operations are those it counts.
+{jax.__version__}. Whole training steps, with the optimizer: median of
+{repeats}, the programs taking turns in one process. Memory is what the compiler
+plans for arguments, results and temporaries; operations are those it counts.
 
 {markdown(rows)}
 

@@ -1,7 +1,7 @@
 """CIFAR-100, ResNet-18: {none, MixUp, CutMix} x {CE, DM(CE)}, and AutoMix.
 
     python -m experiments.cifar100 --seeds 3 --data_dir ~/tensorflow_datasets
-    python -m experiments.cifar100 --seeds 1 --recipes resnet18,mixup resnet18,automix
+    python -m experiments.cifar100 --recipes resnet18,mixup resnet18,automix
 
 Trains recipes of CIFAR-100, these or others, in bfloat16 and writes
 `experiments/cifar100/`: results.csv, a row per run, and README.md, mean and
@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--smoke", action="store_true",
                       help="two steps a run, on noise")
   args = parser.parse_args(arguments)
+  for recipe in args.recipes:  # A misspelt one is known before the first run.
+    recipes.load(f"cifar100:{recipe}")
   args.out.mkdir(parents=True, exist_ok=True)
   rows = tables.read(args.out / "results.csv")
   done = {(row["recipe"], int(row["seed"])) for row in rows}
@@ -93,8 +95,8 @@ def report(rows: list[dict[str, str]]) -> str:
     python -m experiments.cifar100 --seeds 3
 
 The recipes of `dmjax recipes cifar100` in bfloat16. Top-1 in percent, mean ±
-standard deviation over seeds; published: OpenMixup (arXiv 2209.04851), for mixup
-cross-entropy. DM(CE) without mixing is CE.
+standard deviation over seeds; published: OpenMixup (arXiv 2209.04851). DM(CE)
+without mixing is CE.
 
 {tables.markdown(head, lines)}
 """

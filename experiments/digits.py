@@ -9,8 +9,8 @@ and plot.png. Runs that stand in the csv are not repeated, so that a stopped
 table goes on where it was.
 
 Without mixing DM(CE) is cross-entropy, so that row stands once. Seeds are run
-one after the other: on two CPU cores `vmap` over ten seeds took 12.9 ms per seed
-and step, single steps took 8.9 ms.
+one after the other: on two CPU cores `vmap` over ten seeds took 12.9 ms per
+seed and step, single steps took 8.9 ms.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from dmjax.train import run as run_lib
 from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "digits"
+MIXERS, LOSSES = ("none", "mixup", "cutmix"), ("CE", "DM(CE)")
 CELLS = {
     ("none", "CE"): "digits:resnet8",
     ("mixup", "CE"): "digits:resnet8,mixup",
@@ -41,15 +42,9 @@ CELLS = {
     ("cutmix", "CE"): "digits:resnet8,cutmix",
     ("cutmix", "DM(CE)"): "digits:resnet8,cutmix,dm",
 }
-MIXERS, LOSSES = ("none", "mixup", "cutmix"), ("CE", "DM(CE)")
 LABELS = {100: 400, 300: 400, 1437: 1320}  # Number of labels -> steps.
-# What identifies a run, and what is measured.
 RUN = ("labels", "mixer", "loss", "seed")
 METRICS = ("top1", "ece", "nll", "mixed_top1", "mixed_top2")
-TITLES = {
-    "top1": "clean top-1", "ece": "ECE", "mixed_top1": "mixed top-1",
-    "mixed_top2": "mixed top-2",
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,7 +103,8 @@ def compile_ends():
 def assemble(recipe: str, steps: int) -> run_lib.Run:
   """The run of a recipe with a length of training."""
   config = recipes.load(recipe)
-  config.total, config.schedule.warmup = f"{steps} steps", f"{steps // 30} steps"
+  config.total = f"{steps} steps"
+  config.schedule.warmup = f"{steps // 30} steps"
   return run_lib.assemble(config)
 
 
@@ -120,17 +116,14 @@ def labelled(run: run_lib.Run, labels: int, seed: int) -> base.Pipeline:
   return pipelines.open_pipeline(run.config.data, chosen, "train")
 
 
-def cell(
-    rows: list[dict[str, str]], metric: str, labels: int, mixer: str, loss: str
-) -> np.ndarray:
-  """The values of a metric in the runs of a cell, in percent."""
-  wanted = [str(labels), mixer, loss]
-  found = [row for row in rows if [str(row[k]) for k in RUN[:3]] == wanted]
+def cell(rows: list[dict[str, str]], metric: str, *names) -> np.ndarray:
+  """The values of a metric in percent; `names` are labels, mixer and loss."""
+  found = [r for r in rows if tuple(str(r[k]) for k in RUN[:3]) == names]
   return 100 * np.array([float(row[metric]) for row in found])
 
 
 def report(rows: list[dict[str, str]], seeds: int) -> str:
-  """The page: mean and standard deviation over seeds."""
+  """The page: means, standard deviations and paired differences over seeds."""
   return f"""# Digits: mixers, DM(CE) and the number of labels
 
     python -m experiments.digits
@@ -153,31 +146,28 @@ Paired difference DM(CE) - CE of clean top-1, in points, over the same seeds
 
 
 def means(rows: list[dict[str, str]]) -> str:
-  """The table of means."""
-  lines = [
-      (*key, *(
-          tables.mean_and_deviation(cell(rows, metric, *key))
-          for metric in TITLES
-      ))
-      for key in ((labels, *names) for labels in LABELS for names in CELLS)
-  ]
-  head = (*RUN[:3], *TITLES.values())
-  return tables.markdown(head, lines, names=3)
+  """The table of all cells."""
+  titles = {"top1": "clean top-1", "ece": "ECE", "mixed_top1": "mixed top-1",
+            "mixed_top2": "mixed top-2"}
+  lines = []
+  for labels, names in itertools.product(map(str, LABELS), CELLS):
+    values = [cell(rows, metric, labels, *names) for metric in titles]
+    lines.append((labels, *names, *map(tables.mean_and_deviation, values)))
+  return tables.markdown((*RUN[:3], *titles.values()), lines, names=3)
 
 
 def differences(rows: list[dict[str, str]]) -> str:
-  """The table of paired differences."""
-  return tables.markdown(("labels", *MIXERS[1:]), [
-      (labels, *(_difference(rows, labels, mixer) for mixer in MIXERS[1:]))
-      for labels in LABELS
-  ])
-
-
-def _difference(rows, labels, mixer):
-  ce, dm = (cell(rows, "top1", labels, mixer, loss) for loss in LOSSES)
-  gap = dm - ce
-  error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0.0
-  return f"{gap.mean():+.2f} ± {error:.2f}"
+  """The table of what DM adds to the accuracy, for the same seed."""
+  lines = []
+  for labels in map(str, LABELS):
+    line = [labels]
+    for mixer in MIXERS[1:]:
+      ce, dm = (cell(rows, "top1", labels, mixer, loss) for loss in LOSSES)
+      gap = dm - ce
+      error = gap.std(ddof=1) / len(gap) ** 0.5 if len(gap) > 1 else 0.0
+      line.append(f"{gap.mean():+.2f} ± {error:.2f}")
+    lines.append(line)
+  return tables.markdown(("labels", *MIXERS[1:]), lines)
 
 
 def plot(rows: list[dict[str, str]], path: pathlib.Path) -> None:
@@ -186,7 +176,7 @@ def plot(rows: list[dict[str, str]], path: pathlib.Path) -> None:
   for axes, labels in zip(panels, LABELS):
     for offset, loss in enumerate(LOSSES):
       names = [mixer for mixer, other in CELLS if other == loss]
-      values = [cell(rows, "top1", labels, name, loss) for name in names]
+      values = [cell(rows, "top1", str(labels), m, loss) for m in names]
       axes.errorbar(
           [MIXERS.index(name) + 0.15 * offset for name in names],
           [v.mean() for v in values], [v.std() for v in values],

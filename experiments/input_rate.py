@@ -10,7 +10,6 @@ result is `experiments/input_rate/`: results.csv and README.md.
 
 import argparse
 from collections.abc import Callable, Sequence
-import csv
 import io
 import os
 import pathlib
@@ -23,7 +22,9 @@ from PIL import Image
 from dmjax import config as config_lib
 from dmjax.data import crops
 from dmjax.data import pipelines
+from dmjax.data import sources
 from experiments import photographs
+from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "input_rate"
 COLUMNS = ("input", "workers", "images_per_second")
@@ -41,21 +42,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
   args = parser.parse_args(arguments)
   args.out.mkdir(parents=True, exist_ok=True)
   count, size = args.batches, args.batch_size
-  rows = [("PIL loop", "-", rate(plain(photographs.files(), size), count, size))]
+  loop = plain(photographs.files(), size)
+  rows = [("PIL loop", "-", rate(loop, count, size))]
   with tempfile.TemporaryDirectory() as directory:
-    builder = photographs.Photographs(data_dir=directory, file_format="array_record")
-    builder.download_and_prepare()
+    photographs.prepare(directory)
     for workers in args.workers:
       following = streaming(directory, workers, size)
       rows.append(("streaming", workers, rate(following, count, size)))
-  with open(args.out / "results.csv", "w", newline="", encoding="utf-8") as file:
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    writer.writerows((a, b, f"{c:.1f}") for a, b, c in rows)
+  lines = [(name, workers, f"{value:.1f}") for name, workers, value in rows]
+  results = [dict(zip(COLUMNS, line)) for line in lines]
+  tables.write(args.out / "results.csv", results, COLUMNS)
   (args.out / "README.md").write_text(report(rows))
 
 
-def plain(encoded: Sequence[bytes], batch_size: int) -> Callable[[], np.ndarray]:
+def plain(
+    encoded: Sequence[bytes], batch_size: int
+) -> Callable[[], np.ndarray]:
   """Batches by the shortest loop: open, crop, stack."""
   rng = np.random.default_rng(0)
 
@@ -63,7 +65,7 @@ def plain(encoded: Sequence[bytes], batch_size: int) -> Callable[[], np.ndarray]
     images = []
     for index in rng.integers(len(encoded), size=batch_size):
       picture = Image.open(io.BytesIO(encoded[index])).convert("RGB")
-      crop = crops.random_resized_crop_on_host(rng, picture, 224)
+      crop = crops.random_resized_crop(rng, picture, 224)
       images.append(np.asarray(crop))
     return np.stack(images)
 
@@ -74,10 +76,11 @@ def streaming(directory: str, workers: int, batch_size: int):
   """Batches of the streaming pipeline."""
   section = config_lib.default().data
   section.update(
-      name="photographs", dir=directory, pipeline="streaming", workers=workers,
-      image_size=224, crop_scale=(0.08, 1.0), crop_padding=0,
+      name="photographs", pipeline="streaming", workers=workers, image_size=224,
+      crop_scale=(0.08, 1.0),
   )
-  pipeline = pipelines.open_pipeline(section, "train")
+  source = sources.open_source(section.name, section.train, directory)
+  pipeline = pipelines.open_pipeline(section, source, "train")
   return pipeline.batches(batch_size, 0).next
 
 
@@ -92,21 +95,19 @@ def rate(following: Callable[[], object], count: int, batch_size: int) -> float:
 
 
 def report(rows) -> str:
-  """The table in markdown."""
-  lines = [
-      "# Rate of the input pipeline",
-      "",
-      "    python -m experiments.input_rate",
-      "",
-      f"JPEGs of 500x375 px, decoded, RandomResizedCrop to 224 px, batched; on"
-      f" {os.cpu_count()} CPU cores with a load of {os.getloadavg()[0]:.1f} at"
-      " the end. Without workers the pipeline decodes in four threads.",
-      "",
-      "| input | worker processes | images/s |",
-      "|---|---|---|",
-      *(f"| {name} | {workers} | {value:.0f} |" for name, workers, value in rows),
-  ]
-  return "\n".join(lines) + "\n"
+  """The page around the table."""
+  lines = [(name, workers, f"{value:.0f}") for name, workers, value in rows]
+  head = ("input", "worker processes", "images/s")
+  return f"""# Rate of the input pipeline
+
+    python -m experiments.input_rate
+
+JPEGs of 500x375 px, decoded, RandomResizedCrop to 224 px, batched; on
+{os.cpu_count()} CPU cores with a load of {os.getloadavg()[0]:.1f} at the end.
+Without workers the pipeline decodes in four threads.
+
+{tables.markdown(head, lines)}
+"""
 
 
 if __name__ == "__main__":

@@ -7,18 +7,18 @@ masked one and adds O(K) work per row, so about the cost of mixup cross-entropy
 plus the mask; and in a step of ResNet-18 neither should be seen.
 
 Losses are timed forward and backward, compiled, in float32, taking turns in an
-order drawn anew for every round: in a fixed order, ratios moved by 0.2 with what
-came before. They also differ between processes, so there are several, and the
-ratio quoted is the median of theirs. `optax` is the usual way to write mixup
+order drawn anew for every round: in a fixed order, ratios moved by 0.2 with
+what came before. They also differ between processes, so there are several, and
+the ratio quoted is the median of theirs. `optax` is the usual way to write mixup
 cross-entropy, `optax.softmax_cross_entropy` with the mixed soft label.
 """
 
 import argparse
+from collections.abc import Sequence
 from concurrent import futures
-import functools
 import multiprocessing
 import pathlib
-import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,15 +28,18 @@ import tqdm
 
 from dmjax import losses
 from dmjax import methods
-from dmjax import mixers
-from dmjax import models
-from dmjax.train import step as step_lib
-from experiments import mixer_cost
+from dmjax import recipes
 from experiments import tables
+from experiments import timing
 
 OUT = pathlib.Path(__file__).parent / "loss_cost"
 SIZES = ((128, 100), (256, 1000), (1024, 1000))
 STEP = "ResNet-18 step"
+RECIPE = "cifar100:resnet18,cutmix"
+HEAD = (
+    "case", "mixup CE, ms", "DM(CE), ms", "soft-label CE of optax, ms",
+    "DM / mixup CE", "DM / optax",
+)
 
 
 def optax_mixup_cross_entropy(logits, labels, weights):
@@ -52,15 +55,17 @@ LOSSES = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
   """Measures and writes the csv and the table."""
-  parser = argparse.ArgumentParser(description=__doc__)
+  parser = argparse.ArgumentParser(
+      description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+  )
   parser.add_argument("--repeats", type=int, default=300)
   parser.add_argument("--processes", type=int, default=9)
   parser.add_argument("--batch", type=int, default=64, help="of the whole step")
   parser.add_argument("--dtype", default="float32", help="of the whole step")
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
-  args = parser.parse_args()
+  args = parser.parse_args(arguments)
   # Before this process takes the accelerator for itself.
   rows = time_in_processes(args.processes, args.repeats)
   step = time_steps(args.batch, max(args.repeats // 20, 3), args.dtype)
@@ -91,20 +96,6 @@ def time_sizes(repeats: int) -> list[dict]:
   ]
 
 
-def medians(functions, repeats):
-  """Median seconds of each function, called in turn in a random order."""
-  for function in functions.values():
-    jax.block_until_ready(function())
-  seconds = {name: [] for name in functions}
-  rng = np.random.default_rng(0)
-  for _ in range(repeats):
-    for name in rng.permutation(list(functions)):
-      start = time.perf_counter()
-      jax.block_until_ready(functions[name]())
-      seconds[name].append(time.perf_counter() - start)
-  return {name: float(np.median(values)) for name, values in seconds.items()}
-
-
 def time_losses(batch: int, classes: int, repeats: int) -> dict[str, float]:
   """Seconds of value and gradient of each loss."""
   keys = jax.random.split(jax.random.key(0), 3)
@@ -112,39 +103,31 @@ def time_losses(batch: int, classes: int, repeats: int) -> dict[str, float]:
   labels = jax.random.randint(keys[1], (batch, 2), 0, classes)
   share = jax.random.uniform(keys[2], (batch, 1))
   weights = jnp.concatenate([share, 1 - share], axis=1)
-  functions = {}
+  programs = {}
   for name, loss in LOSSES.items():
     mean = lambda z, y, w, loss=loss: loss(z, y, w).mean()
     compiled = jax.jit(jax.value_and_grad(mean))
-    functions[name] = functools.partial(compiled, logits, labels, weights)
-  return medians(functions, repeats)
+    # A loss draws nothing from the key.
+    programs[name] = lambda key, f=compiled: f(logits, labels, weights)
+  return medians(programs, repeats)
+
+
+def medians(programs: dict[str, Any], repeats: int) -> dict[str, float]:
+  """Median seconds of each program, called in turns."""
+  seconds = timing.in_turns(programs, repeats)
+  return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
 def time_steps(batch: int, repeats: int, dtype: str) -> dict[str, float]:
-  """Seconds of one SGD step of ResNet-18 on 32x32 images, with each loss."""
-  model = models.create("resnet18", num_classes=100, dtype=jnp.dtype(dtype))
-  optimizer = optax.sgd(0.1, 0.9)
-  rng = np.random.default_rng(0)
-  data = {
-      "image": jnp.asarray(rng.normal(size=(batch, 32, 32, 3)), jnp.float32),
-      "label": jnp.asarray(rng.integers(100, size=batch)),
-  }
-  functions = {}
+  """Seconds of one step of ResNet-18 on 32x32 images, with each loss."""
+  config = recipes.load(RECIPE)
+  config.batch_size, config.model.dtype = batch, dtype
+  run = timing.run_without_data(config, pixels=32)
+  programs = {}
   for name, loss in LOSSES.items():
-    method = methods.supervised(model, mixers.cutmix, loss)
-    state = step_lib.create_state(method, optimizer, jax.random.key(0), data)
-    functions[name] = functools.partial(
-        jax.jit(functools.partial(_step, method, optimizer)), state, data
-    )
-  return medians(functions, repeats)
-
-
-def _step(method, optimizer, state, batch):
-  grads, _ = jax.grad(method.loss, has_aux=True)(
-      state.params, state, batch, jax.random.key(0)
-  )
-  updates, _ = optimizer.update(grads, state.opt_state, state.params)
-  return optax.apply_updates(state.params, updates)
+    method = methods.supervised(run.method.network, run.mixer.mix, loss)
+    programs[name], _ = timing.step_program(run._replace(method=method))
+  return medians(programs, repeats)
 
 
 def report(rows: list[dict], args: argparse.Namespace) -> str:
@@ -155,41 +138,40 @@ def report(rows: list[dict], args: argparse.Namespace) -> str:
   dm = np.median([r["DM(CE)"] for r in rows if r["case"] == "[128, 100]"])
   plain = np.median([r["mixup CE"] for r in rows if r["case"] == "[128, 100]"])
   share = (dm - plain) / rows[-1]["mixup CE"]
-  return "\n".join([
-      "# The cost of DM(CE)",
-      "",
-      f"    python -m experiments.loss_cost --repeats {args.repeats} --processes"
-      f" {args.processes} --batch {args.batch} --dtype {args.dtype}",
-      "",
-      f"Forward and backward, compiled, on {mixer_cost.hardware()}, jax"
-      f" {jax.__version__}. Losses: medians of {args.repeats} calls in each of"
-      f" {args.processes} processes; given are the median over processes and, of"
-      " ratios, the range. The losses take turns in random order. The step, batch"
-      f" {args.batch} in {args.dtype}, is of one process and a twentieth of the calls.",
-      "",
-      "| case | mixup CE, ms | DM(CE), ms | soft-label CE of optax, ms |"
-      " DM / mixup CE | DM / optax |",
-      "|---|---|---|---|---|---|",
-      *(_line(case, runs) for case, runs in cases.items()),
-      "",
-      "The ratios of whole steps are of few calls and were not repeated: they do"
-      " not resolve one percent. By itself, what DM adds to mixup CE at [128, 100]"
-      f" is {100 * share:.4f} % of a step.",
-      "",
-      "Our mixup CE is the lean form: one logsumexp and K gathered logits. What"
-      " DM(CE) adds to it is one pass over the logits that takes the mixed classes"
-      " out, and at few classes the calls of a dozen small operations.",
-      "",
-  ])
+  flags = " ".join(
+      f"--{k} {getattr(args, k)}"
+      for k in ("repeats", "processes", "batch", "dtype")
+  )
+  return f"""# The cost of DM(CE)
+
+    python -m experiments.loss_cost {flags}
+
+Forward and backward, compiled, on {timing.hardware()}, jax {jax.__version__}.
+Losses: medians of {args.repeats} calls in each of {args.processes} processes;
+given are the median over processes and, of ratios, the range. The losses take
+turns in random order. The step, batch {args.batch} in {args.dtype}, is of one
+process and a twentieth of the calls.
+
+{tables.markdown(HEAD, [_line(*case) for case in cases.items()])}
+
+The ratios of whole steps are of few calls and were not repeated: they do not
+resolve one percent. By itself, what DM adds to mixup CE at [128, 100] is
+{100 * share:.4f} % of a step.
+
+Our mixup CE is the lean form: one logsumexp and K gathered logits. What DM(CE)
+adds to it is one pass over the logits that takes the mixed classes out, and at
+few classes the calls of a dozen small operations.
+"""
 
 
 def _line(case, runs):
   seconds = {name: np.array([run[name] for run in runs]) for name in LOSSES}
   times = [f"{1e3 * np.median(values):.3f}" for values in seconds.values()]
   ratios = [
-      _spread(seconds["DM(CE)"] / seconds[name]) for name in ("mixup CE", "optax")
+      _spread(seconds["DM(CE)"] / seconds[name])
+      for name in ("mixup CE", "optax")
   ]
-  return f"| {' | '.join([case, *times, *ratios])} |"
+  return [case, *times, *ratios]
 
 
 def _spread(ratios):

@@ -7,40 +7,33 @@ writes `results.csv`, `README.md` and `plot.png` into `--out`.
 
 import argparse
 from collections.abc import Callable, Sequence
-import csv
-import inspect
-import os
 import pathlib
-import platform
-import random
 import shlex
 import textwrap
-import time
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
+from matplotlib import pyplot as plt
 import numpy as np
-import optax
 import tqdm
 
-from dmjax import losses
 from dmjax import mixers
-from dmjax import models
+from dmjax import recipes
+from experiments import tables
+from experiments import timing
 
 STEP = "training step"
-OUT = pathlib.Path("experiments/mixer_cost")
+OUT = pathlib.Path(__file__).parent / "mixer_cost"
 SMOKE_MIXERS = ("identity", "cutmix", "transmix")
 
 
 class Setting(NamedTuple):
-  """A batch of square images and the network it is for."""
+  """A batch of square images and the recipe it is for."""
 
   pixels: int
   batch: int
   patch: int  # Side of the patches of guidance in tokens.
-  model: str
-  stem: str
+  recipe: str
 
   @property
   def shape(self) -> tuple[int, int, int, int]:
@@ -64,21 +57,17 @@ def settings_for(batch32: int, smoke: bool) -> list[Setting]:
   """CIFAR and ImageNet, the latter with a quarter of the batch."""
   if smoke:
     return [
-        Setting(16, 2, 4, "resnet8", "cifar"),
-        Setting(32, 2, 8, "resnet8", "imagenet"),
+        Setting(16, 4, 4, "cifar100:resnet18,smoke"),
+        Setting(32, 4, 8, "imagenet:resnet18,100ep,smoke"),
     ]
   return [
-      Setting(32, batch32, 4, "resnet18", "cifar"),
-      Setting(224, max(1, batch32 // 4), 16, "resnet18", "imagenet"),
+      Setting(32, batch32, 4, "cifar100:resnet18"),
+      Setting(224, max(1, batch32 // 4), 16, "imagenet:resnet18,100ep"),
   ]
 
 
 def guidance_for(name: str, setting: Setting) -> dict[str, jax.Array]:
-  """Random arrays for those options of a mixer that are guidance.
-
-  Raises:
-    ValueError: For an option without a default that is no known guidance.
-  """
+  """Random arrays for all that a mixer needs to be given."""
   side = setting.pixels // setting.patch
   shapes = {
       "saliency": setting.shape[:3],
@@ -87,15 +76,10 @@ def guidance_for(name: str, setting: Setting) -> dict[str, jax.Array]:
       "features": (setting.batch, side, side, 64),
       "progress": (setting.batch,),
   }
-  mixer = mixers.MIXERS[name]
-  for option, parameter in inspect.signature(mixer).parameters.items():
-    needed = parameter.kind is parameter.KEYWORD_ONLY
-    if needed and parameter.default is parameter.empty and option not in shapes:
-      raise ValueError(f"no guidance is known for option {option!r} of {name}")
+  needs = mixers.guidance_of(mixers.MIXERS[name])
   return {
-      option: jax.random.uniform(jax.random.key(1), shape, minval=0.01)
-      for option, shape in shapes.items()
-      if option in mixers.options_of(mixer)
+      option: jax.random.uniform(jax.random.key(1), shapes[option], minval=0.01)
+      for option in sorted(needs.before | needs.after)
   }
 
 
@@ -113,51 +97,14 @@ def mixer_program(name: str, setting: Setting) -> Callable:
 
 
 def step_program(setting: Setting) -> Callable:
-  """A compiled step of training with SGD, without a mixer."""
-  model = models.create(setting.model, num_classes=100, stem=setting.stem)
-  optimizer = optax.sgd(0.1, momentum=0.9)
-  x = jax.random.uniform(jax.random.key(0), setting.shape)
-  labels = jnp.arange(2 * setting.batch).reshape(-1, 2) % 100
-  weights = jnp.full(labels.shape, 0.5)
-
-  def loss(params, stats, x):
-    logits, stats = model.apply(
-        {"params": params, **stats}, x, train=True, mutable=["batch_stats"]
-    )
-    each = losses.mixup_cross_entropy(logits, labels, weights)
-    return jnp.mean(each), stats
-
-  def step(state, x):
-    params, stats, opt_state = state
-    grads, stats = jax.grad(loss, has_aux=True)(params, stats, x)
-    updates, opt_state = optimizer.update(grads, opt_state, params)
-    return optax.apply_updates(params, updates), stats, opt_state
-
-  stats = dict(jax.jit(lambda: model.init(jax.random.key(0), x, train=True))())
-  params = stats.pop("params")
-  state = [(params, stats, optimizer.init(params))]
-  compiled = jax.jit(step, donate_argnums=0).lower(state[0], x).compile()
-
-  def run(key):
-    del key  # The step draws nothing; mixers do.
-    state[0] = compiled(state[0], x)
-    return state[0]
-
-  return run
-
-
-def measure(programs: dict, repeats: int) -> dict:
-  """Seconds of each run of each program, interleaved, the first left out."""
-  seconds = {name: [] for name in programs}
-  order, rng = list(programs), random.Random(0)
-  for repeat in tqdm.trange(repeats + 1, desc="measuring"):
-    key = jax.block_until_ready(jax.random.key(repeat))
-    rng.shuffle(order)
-    for name in order:
-      start = time.perf_counter()
-      jax.block_until_ready(programs[name](key))
-      seconds[name].append(time.perf_counter() - start)
-  return {name: values[1:] for name, values in seconds.items()}
+  """A compiled step of training in float32, without a mixer."""
+  config = recipes.load(setting.recipe)
+  config.update(batch_size=setting.batch)
+  config.model.dtype = "float32"
+  # The images have their size.
+  config.data.update(image_size=0, pipeline="resident", crop_scale=())
+  run = timing.run_without_data(config, setting.pixels)
+  return timing.step_program(run)[0]
 
 
 def cost_of_mixers(
@@ -169,12 +116,12 @@ def cost_of_mixers(
       (s, n): step_program(s) if n == STEP else mixer_program(n, s)
       for s, n in tqdm.tqdm(cases, desc="compiling")
   }
-  seconds = measure(programs, repeats)
+  seconds = timing.in_turns(programs, repeats)
   return [_row(*case, seconds) for case in cases]
 
 
 def _row(setting, name, seconds):
-  milliseconds = 1e3 * np.asarray(seconds[setting, name])
+  milliseconds = 1e3 * seconds[setting, name]
   low, median, high = np.quantile(milliseconds, (0.25, 0.5, 0.75))
   step = 1e3 * np.median(seconds[setting, STEP])
   guidance = () if name == STEP else guidance_for(name, setting)
@@ -200,18 +147,16 @@ def report(rows: Sequence[Row], command: str, how: str) -> str:
 
 def conditions(settings: Sequence[Setting], repeats: int) -> str:
   """On what and how the times were measured."""
-  networks = " and ".join(
-      f"{s.model} with the {s.stem} stem at {s.pixels} px" for s in settings
-  )
+  steps = " and ".join(f"{s.recipe} at {s.pixels} px" for s in settings)
   return textwrap.fill(
-      f"Measured on {hardware()} with jax {jax.__version__}: median of"
+      f"Measured on {timing.hardware()} with jax {jax.__version__}: median of"
       f" {repeats} runs of the compiled program. All programs, of both image"
       " sizes, take turns in random order within one process, and the first run"
       " of each is left out. Times include the launch of the program, which is"
       " most of the cheapest ones; within a training step mixers are compiled"
       " into it. Guidance is random and given: what it costs to compute is not"
-      " in the table. The training step is forward, backward and update by SGD"
-      f" of {networks}, in float32 and without a mixer.",
+      " in the table. The training step is forward, backward and update of"
+      f" {steps}, in float32 and without a mixer.",
       width=80,
   )
 
@@ -226,36 +171,18 @@ def markdown(rows: Sequence[Row]) -> str:
       f"{batch} x {pixels} px: {unit}"
       for pixels, batch in sizes for unit in ("ms", "% of a step")
   ]
-  rule = "|---|---|" + "--:|" * 2 * len(sizes)
-  lines = ["| " + " | ".join(head) + " |", rule]
+  lines = []
   for name in names:
     cells = [name, found[name, sizes[0][0]].guidance or "-"]
     for pixels, _ in sizes:
       row = found[name, pixels]
       cells += [f"{row.median_ms:.3g}", f"{row.percent_of_step:.3g}"]
-    lines.append("| " + " | ".join(cells) + " |")
-  return "\n".join(lines)
-
-
-def hardware() -> str:
-  """The device in words."""
-  device = jax.devices()[0]
-  if device.platform != "cpu":
-    return f"one {device.device_kind}"
-  info = pathlib.Path("/proc/cpuinfo")
-  lines = info.read_text().splitlines() if info.exists() else []
-  kinds = [l.split(":")[1] for l in lines if l.startswith("model name")]
-  kind = kinds[0].strip() if kinds else platform.processor()
-  return f"{os.cpu_count()} cores of a CPU ({kind})"
+    lines.append(cells)
+  return tables.markdown(head, lines, names=2)
 
 
 def plot(rows: Sequence[Row], path: pathlib.Path) -> None:
   """Bars of the share of a step, one colour per image size."""
-  import matplotlib
-
-  matplotlib.use("agg")
-  import matplotlib.pyplot as plt
-
   rows = [row for row in rows if row.mixer != STEP]
   sizes = sorted({(row.pixels, row.batch) for row in rows})
   share = {(row.mixer, row.pixels): row.percent_of_step for row in rows}
@@ -277,7 +204,8 @@ def plot(rows: Sequence[Row], path: pathlib.Path) -> None:
   plt.close(figure)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+  """Measures and writes."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument(
       "--batch32", type=int, default=128,
@@ -288,15 +216,15 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument(
       "--smoke", action="store_true", help="tiny sizes and three mixers"
   )
-  args = parser.parse_args(argv)
+  args = parser.parse_args(arguments)
   if args.repeats < 1 or args.batch32 < 1:
     parser.error("--repeats and --batch32 must be >= 1")
   settings = settings_for(args.batch32, args.smoke)
   names = SMOKE_MIXERS if args.smoke else sorted(mixers.MIXERS)
   rows = cost_of_mixers(settings, names, args.repeats)
   args.out.mkdir(parents=True, exist_ok=True)
-  with open(args.out / "results.csv", "w", newline="") as file:
-    csv.writer(file).writerows([Row._fields, *rows])
+  results = [row._asdict() for row in rows]
+  tables.write(args.out / "results.csv", results, Row._fields)
   flags = ["--batch32", str(args.batch32), "--repeats", str(args.repeats)]
   flags += ["--smoke"] * args.smoke
   command = shlex.join(["python", "-m", "experiments.mixer_cost", *flags])

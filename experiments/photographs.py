@@ -36,12 +36,19 @@ class Photographs(tfds.core.GeneratorBasedBuilder):
       yield number, {"image": file, "label": number % 10}
 
 
+def prepare(directory: str) -> None:
+  """Writes the dataset as ArrayRecord files."""
+  builder = Photographs(data_dir=directory, file_format="array_record")
+  builder.download_and_prepare()
+
+
 def files() -> list[bytes]:
   """The JPEG files."""
   rng, encoded = np.random.default_rng(0), []
   for _ in range(COUNT):
     coarse = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    smooth = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
+    small = Image.fromarray(coarse)
+    smooth = small.resize((500, 375), Image.Resampling.BICUBIC)
     noise = rng.normal(0, 12, (375, 500, 3))
     pixels = np.clip(np.asarray(smooth) + noise, 0, 255).astype(np.uint8)
     file = io.BytesIO()

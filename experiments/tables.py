@@ -30,13 +30,13 @@ def write(
 def markdown(
     head: Sequence[str], rows: Iterable[Sequence[Any]], *, names: int = 1
 ) -> str:
-  """The rows as a table in markdown, numbers to the right of `names` columns."""
+  """The rows as a table in markdown; all but `names` columns are numbers."""
   rule = "|" + "---|" * names + "--:|" * (len(head) - names)
   lines = [f"| {' | '.join(map(str, row))} |" for row in (head, *rows)]
   return "\n".join([lines[0], rule, *lines[1:]])
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
-  """`79.00 ± 1.00`, the standard deviation that of a sample; 0 for one value."""
+  """`79.00 ± 1.00`, the deviation that of a sample; 0 for one value."""
   spread = statistics.stdev(values) if len(values) > 1 else 0.0
   return f"{statistics.mean(values):.2f} ± {spread:.2f}"

@@ -1,4 +1,4 @@
-"""Times of compiled programs that take turns, and what they were measured on."""
+"""Times of compiled programs that take turns, and on what they are measured."""
 
 from collections.abc import Callable, Hashable, Mapping
 import os

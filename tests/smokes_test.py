@@ -1,0 +1,84 @@
+"""The smokes of the recipes: all are valid runs, representatives train.
+
+Two steps of a tiny network on noise. DMJAX_ALL_SMOKES=1 trains one of every
+distinct smoke, a quarter of an hour more.
+"""
+
+import functools
+import json
+import os
+
+import numpy as np
+import pytest
+
+from dmjax import recipes
+from dmjax.train import loop
+from dmjax.train import run as run_lib
+
+
+@functools.cache
+def distinct():
+  """A name for every distinct smoke on noise, but for those of other runs."""
+  names = [f"{row.argument},smoke" for row in recipes.rows()]
+  names = [n for n in names if "mix_block" not in n and "digits" not in n]
+  return {smoke_of(name): name for name in reversed(names)}
+
+
+def smoke_of(name):
+  """The configuration as text, without what is only published."""
+  config = recipes.load(name)
+  del config.published
+  return config.to_json()
+
+
+def traits_of(text, name):
+  """What of a smoke has to be trained once."""
+  if os.environ.get("DMJAX_ALL_SMOKES"):
+    return {text}
+  config = json.loads(text)
+  data, method = config["data"], config["method"]
+  return {
+      ("network", config["model"]["name"]),
+      ("loss", config["loss"]["name"], ",dm" in name),
+      ("method", method["name"]),
+      ("optimizer", config["optimizer"]["name"]),
+      ("schedule", config["schedule"]["per_epoch"], config["schedule"]["warmup"]),
+      ("block", method.get("mix_block", {}).get("name")),
+      ("pipeline", data["pipeline"], data["repeats"], bool(data["crop_scale"])),
+      ("augment", bool(data["rand_augment"]), bool(data["erase"])),
+      ("average", method.get("ema_decay", 0) > 0),
+  }
+
+
+def representatives():
+  """Few smokes that together have every trait."""
+  traits = {name: traits_of(text, name) for text, name in distinct().items()}
+  chosen, missing = [], set().union(*traits.values())
+  while missing:
+    chosen.append(max(traits, key=lambda name: len(traits[name] & missing)))
+    missing -= traits[chosen[-1]]
+  return chosen
+
+
+def test_every_smoke_is_a_valid_run():
+  """One of each mixer, loss, network and method: the checks of a run pass."""
+  seen = set()
+  for text, name in distinct().items():
+    config = json.loads(text)
+    parts = config["mix"], config["loss"], config["model"], config["method"]
+    if json.dumps(parts) not in seen:
+      seen.add(json.dumps(parts))
+      run = run_lib.assemble(recipes.load(name))
+      assert run.times.total == 2 and run.example["x"].shape == (1, 32, 32, 3)
+  assert len(seen) > 50
+
+
+@pytest.mark.parametrize("name", representatives())
+def test_a_smoke_trains_two_steps_and_evaluates(name, tmp_path, monkeypatch):
+  # Pictures are drawn in other tests, and take as long as the training here.
+  for draw in ("save", "save_masks"):
+    monkeypatch.setattr(loop.preview, draw, lambda *_: None)
+  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_: None)
+  result = loop.train(recipes.load(name), tmp_path)
+  assert result.finished and result.step == 2
+  assert np.isfinite(list(result.metrics.values())).all()
