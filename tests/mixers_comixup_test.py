@@ -11,6 +11,7 @@ import pytest
 
 from dmjax import mixers
 from dmjax.mixers import _comixup
+from dmjax.mixers import _comixup_solver
 
 SHARED = pathlib.Path(
     os.environ.get("DMJAX_SHARED", pathlib.Path(__file__).parents[2] / "shared")
@@ -143,7 +144,7 @@ def test_objective_is_below_that_of_greedy_steps():
 
   def solved(iterations):
     assign = functools.partial(
-        _comixup._assign, weights=_comixup.Weights(0.32, 1.0, 0.83),
+        _comixup_solver.assign, weights=_comixup_solver.Weights(0.32, 1.0, 0.83),
         iterations=iterations,
     )
     parents = np.asarray(jax.jit(jax.vmap(assign))(keys, cost, affinity))
@@ -170,17 +171,17 @@ def test_outputs_of_equal_sources_are_charged_in_turn():
         expected[j, rest[0]] += 1
   assert expected.sum() == 6
   np.testing.assert_array_equal(
-      _comixup._duplicates(jnp.asarray(usage)), expected
+      _comixup_solver._duplicates(jnp.asarray(usage)), expected
   )
 
 
 def test_even_mixes_are_offered_of_the_most_used_images():
   usage = jnp.array([1.0, 6.0, 0.0, 5.0, 4.0])
-  labels = np.asarray(_comixup._labels(usage, True))
+  labels = np.asarray(_comixup_solver._labels(usage, True))
   assert {tuple(sorted(p)) for p in labels[5:]} == {(1, 3), (1, 4), (3, 4)}
-  two = np.asarray(_comixup._labels(jnp.array([0.0, 9.0, 0.0, 7.0]), True))
+  two = np.asarray(_comixup_solver._labels(jnp.array([0.0, 9.0, 0.0, 7.0]), True))
   assert [tuple(sorted(p)) for p in two[4:] if p[0] != p[1]] == [(1, 3)]
-  none = np.asarray(_comixup._labels(usage, False))
+  none = np.asarray(_comixup_solver._labels(usage, False))
   np.testing.assert_array_equal(none[:, 0], none[:, 1])
 
 
