@@ -1,6 +1,6 @@
 """The one place where a step is mapped over devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 from typing import Any
 
@@ -10,12 +10,18 @@ import numpy as np
 AXIS = "batch"
 
 
-def pmap(step: Callable[..., Any], *, donate: bool = False):
-  """Maps `step(state, batch, shared) -> (state, metrics)` over all devices.
+def pmap(
+    step: Callable[..., Any],
+    *,
+    donate: bool = False,
+    devices: Sequence[jax.Device] | None = None,
+):
+  """Maps `step(state, batch, shared) -> (state, metrics)` over devices.
 
   The batch has a leading axis of local devices; state and shared arguments
   have none, and neither has what comes out: both are replicated. With `donate`
-  the buffers of the incoming state are reused for the outgoing one.
+  the buffers of the incoming state are reused for the outgoing one. `devices`
+  are all of them by default.
   """
   return jax.pmap(
       step,
@@ -23,6 +29,7 @@ def pmap(step: Callable[..., Any], *, donate: bool = False):
       in_axes=(None, 0, None),
       out_axes=(None, None),
       donate_argnums=(0,) if donate else (),
+      devices=devices,
   )
 
 

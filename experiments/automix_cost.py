@@ -74,11 +74,13 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
   return tables.markdown(head, lines)
 
 
-def report(rows: Sequence[Mapping[str, Any]], batch: int, repeats: int) -> str:
+def report(
+    rows: Sequence[Mapping[str, Any]], command: str, batch: int, repeats: int
+) -> str:
   """The page around the table."""
   return f"""# What a step of AutoMix costs
 
-    python -m experiments.automix_cost --batch {batch} --repeats {repeats}
+    {command}
 
 ResNet-18 on {batch} images of 32 px, float32, on {timing.hardware()}, jax
 {jax.__version__}. Whole training steps, with the optimizer: median of
@@ -112,7 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
   rows = cost(configurations(args.batch, args.smoke), args.repeats)
   args.out.mkdir(parents=True, exist_ok=True)
   tables.write(args.out / "cost.csv", rows, COLUMNS)
-  text = report(rows, args.batch, args.repeats)
+  command = (
+      f"python -m experiments.automix_cost --batch {args.batch} --repeats"
+      f" {args.repeats}" + " --smoke" * args.smoke
+  )
+  text = report(rows, command, args.batch, args.repeats)
   (args.out / "cost.md").write_text(text)
   print(markdown(rows))
 

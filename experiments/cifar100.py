@@ -104,7 +104,8 @@ without mixing is CE.
 
 def _line(recipe, found):
   number, rule, last = recipes.published(recipes.load(f"cifar100:{recipe}"))
-  published = f"{number:.2f}" if number else "-", progress.describe(rule, last)
+  published = f"{number:.2f}" if number else "-"
+  published = published, recipes.rule_in_words(rule, last)
   if not found:
     return [recipe, 0, "not run", *published, "-", "-", "-"]
   top1, speed, seconds = (

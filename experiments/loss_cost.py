@@ -9,8 +9,8 @@ plus the mask; and in a step of ResNet-18 neither should be seen.
 Losses are timed forward and backward, compiled, in float32, taking turns in an
 order drawn anew for every round: in a fixed order, ratios moved by 0.2 with
 what came before. They also differ between processes, so there are several, and
-the ratio quoted is the median of theirs. `optax` is the usual way to write mixup
-cross-entropy, `optax.softmax_cross_entropy` with the mixed soft label.
+the ratio quoted is the median of theirs. `optax` is the usual way to write
+mixup cross-entropy, `optax.softmax_cross_entropy` with the mixed soft label.
 """
 
 import argparse

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 import csv
 import pathlib
-import statistics
 from typing import Any
+
+import numpy as np
 
 
 def read(path: pathlib.Path) -> list[dict[str, str]]:
@@ -38,5 +39,5 @@ def markdown(
 
 def mean_and_deviation(values: Sequence[float]) -> str:
   """`79.00 ± 1.00`, the deviation that of a sample; 0 for one value."""
-  spread = statistics.stdev(values) if len(values) > 1 else 0.0
-  return f"{statistics.mean(values):.2f} ± {spread:.2f}"
+  spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+  return f"{np.mean(values):.2f} ± {spread:.2f}"

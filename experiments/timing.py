@@ -94,16 +94,13 @@ def step_program(run: run_lib.Run) -> tuple[Callable[[jax.Array], Any], Any]:
 
 
 def _on_one_device(run):
-  # As `parallel.pmap`, but on one device whatever there is: batches and mixers
-  # that the step is compared with are on one.
+  # Whatever there is: batches and mixers that the step is compared with are on
+  # one.
   step = step_lib.make_train_step(
       run.method, run.optimizer, lambda key, batch, shared: batch,
       schedule=run.schedule,
   )
-  return jax.pmap(
-      step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
-      out_axes=(None, None), donate_argnums=0, devices=jax.devices()[:1],
-  )
+  return parallel.pmap(step, donate=True, devices=jax.devices()[:1])
 
 
 def hardware() -> str:

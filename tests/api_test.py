@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
+from dmjax import augment
 from dmjax import losses
 from dmjax import mixers
 
 PUBLIC = [
     (module, name)
-    for module in (losses, mixers)
+    for module in (augment, losses, mixers)
     for name in module.__all__
     if inspect.isfunction(getattr(module, name))
 ]
@@ -47,10 +48,10 @@ def test_a_mixer_is_registered_under_its_name(name):
   assert getattr(mixers, name) is mixers.MIXERS[name]
 
 
-def test_losses_and_mixers_need_jax_alone():
+def test_losses_mixers_and_augment_need_jax_alone():
   code = (
-      "import sys; from dmjax import losses, mixers;"
-      "heavy = {'flax', 'optax', 'orbax', 'grain', 'tensorflow_datasets'};"
+      "import sys; from dmjax import augment, losses, mixers;"
+      "heavy = {'flax', 'optax', 'orbax', 'grain', 'tensorflow_datasets', 'PIL'};"
       "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
   )
   subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dmjax.data import pipelines
+from dmjax.data import sources
 from dmjax.methods import Learned
 from experiments import automix_cost
 from experiments import automix_digits
@@ -14,13 +15,14 @@ from tests import tiny_config
 
 @pytest.fixture(scope="module")
 def data():
-  return pipelines.open_pipeline(tiny_config.get_config().data, "test")
+  config = tiny_config.get_config().data
+  source = sources.open_source(config.name, config.test)
+  return pipelines.open_pipeline(config, source, "test")
 
 
 def measure(data, block):
-  config = tiny_config.get_config()
-  # The features are the normalised images themselves.
-  return automix_digits.measure(config, data, Learned(lambda x: x, block))
+  # The features are the images themselves.
+  return automix_digits.measure(data, Learned(lambda x: x, block))
 
 
 def test_a_mask_of_lambda_follows_it_and_ignores_the_ink(data):
@@ -45,7 +47,11 @@ def test_a_mask_of_the_ink_is_told_by_where_it_is(data):
 
 
 def test_tables_name_their_rows_and_ratios():
-  table = automix_cost.markdown([("mixup", 10, 4, 2), ("AutoMix", 25, 8, 6)])
+  keys = automix_cost.COLUMNS
+  rows = [("mixup", 10, 4, 2), ("AutoMix", 25, 8, 6)]
+  table = automix_cost.markdown([dict(zip(keys, row)) for row in rows])
   assert "| AutoMix | 25 | 2.50 | 8 | 2.00 | 6 | 3.00 |" in table
-  table = automix_digits.markdown([("gap", 0.25, 0.125), ("top-1", None, 1.0)])
+  keys = automix_digits.COLUMNS
+  rows = [("gap", 0.25, 0.125), ("top-1", None, 1.0)]
+  table = automix_digits.markdown([dict(zip(keys, row)) for row in rows])
   assert "| gap | 0.250 | 0.125 |" in table and "| top-1 | - | 1.000 |" in table

@@ -169,10 +169,7 @@ def test_every_mixer_trains_with_dm_from_its_configuration(name):
       schedule=lambda step: 0.01, steps=20,
   )
   # One compiled call of twenty steps, on two devices.
-  mapped = jax.pmap(
-      step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
-      out_axes=(None, None), devices=jax.devices()[:2],
-  )
+  mapped = parallel.pmap(step, devices=jax.devices()[:2])
   split = lambda x: np.broadcast_to(
       x.reshape(2, 1, 8, *x.shape[1:]), (2, 20, 8, *x.shape[1:])
   )

@@ -55,9 +55,15 @@ def representatives():
   traits = {name: traits_of(text, name) for text, name in distinct().items()}
   chosen, missing = [], set().union(*traits.values())
   while missing:
-    chosen.append(max(traits, key=lambda name: len(traits[name] & missing)))
+    worth = lambda name: _worth(name, traits[name] & missing)
+    chosen.append(max(traits, key=worth))
     missing -= traits[chosen[-1]]
   return chosen
+
+
+def _worth(name, new):
+  """What a smoke would add; those of AutoMix compile for twice as long."""
+  return len(new) / (2 if "automix" in name or "samix" in name else 1)
 
 
 def test_every_smoke_is_a_valid_run():

@@ -62,10 +62,7 @@ def on_devices(step, state, batch, count):
   rows = lambda x: np.swapaxes(
       x.reshape(x.shape[0], count, -1, *x.shape[2:]), 0, 1
   )
-  mapped = jax.pmap(
-      step, axis_name=parallel.AXIS, in_axes=(None, 0, None),
-      out_axes=(None, None), devices=jax.devices()[:count],
-  )
+  mapped = parallel.pmap(step, devices=jax.devices()[:count])
   shared = {"data": {}, "seed": np.uint32(1)}
   return jax.device_get(mapped(state, jax.tree.map(rows, batch), shared))
 

@@ -1,6 +1,6 @@
 """What mixers need beside the images: declared, never guessed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 import functools
 from typing import Any, NamedTuple
 
@@ -23,13 +23,31 @@ class Guidance(NamedTuple):
   hidden: bool = False
 
 
-def needs(*before: str, after: tuple[str, ...] = (), hidden: bool = False):
-  """The guidance of that description, `needs("saliency")`."""
+def needs(
+    *before: str, after: Iterable[str] = (), hidden: bool = False
+) -> Guidance:
+  """What a mixer needs, as `needs("saliency")`; `needs()` for nothing.
+
+  Args:
+    *before: Names of maps of the images before they are mixed.
+    after: Names of what the forward pass on the mixed images gives.
+    hidden: Whether the mixer also mixes hidden layers.
+
+  Returns:
+    The guidance.
+  """
   return Guidance(frozenset(before), frozenset(after), hidden)
 
 
-def union(parts: Any) -> Guidance:
-  """What several mixers need together."""
+def union(parts: Iterable[Guidance]) -> Guidance:
+  """What several mixers need together.
+
+  Args:
+    parts: What each of them needs.
+
+  Returns:
+    The guidance.
+  """
   parts = tuple(parts)
   return Guidance(
       frozenset().union(*(part.before for part in parts)),
