@@ -143,14 +143,11 @@ def options_of(section: str, name: str) -> dict[str, Any]:
 
 
 def _mix_options(name):
-  known = mixers.MIXERS | {
-      "automix": mixers.automix, "choose": mixers.choose,
-      "sometimes": mixers.sometimes,
-  }
+  known = mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED
   options = _keywords(names.lookup("mixer", name, known))
-  if name == "automix":
-    return {"workdir": "", **options}
-  given = {"saliency", "cam", "features", "attention", "progress", "stage"}
+  if name in mixers.LEARNED:
+    options["workdir"] = ""
+  given = {"saliency", "cam", "features", "attention", "progress", "stage", "block"}
   return {k: v for k, v in options.items() if k not in given}
 
 

@@ -40,8 +40,7 @@ from dmjax.mixers._token_labels import transmix
 from dmjax.mixers._token_masks import smmix
 from dmjax.mixers._token_masks import tokenmix
 
-# The mixers, and what each needs to be given. Combinators are not in it: they
-# need what their parts need; nor is `automix`, which needs a network.
+# The mixers, and what each needs to be given.
 _NEEDS = {
     identity: needs(),
     # The input, unguided.
@@ -67,8 +66,11 @@ _NEEDS = {
     mixpro: needs(after=("attention", "progress")),
     smmix: needs("attention"),
 }
-# By the name a configuration gives them.
+# By the name a configuration gives them. Combinators need what their parts need,
+# and learned mixers a run that has learned to mix.
 MIXERS = {mixer.__name__: mixer for mixer in _NEEDS}
+COMBINATORS = {"choose": choose, "sometimes": sometimes}
+LEARNED = {"automix": automix}
 
 
 def guidance_of(mixer: Callable[..., Mixed]) -> Guidance:
@@ -87,7 +89,9 @@ def guidance_of(mixer: Callable[..., Mixed]) -> Guidance:
 
 
 __all__ = (
+    "COMBINATORS",
     "Guidance",
+    "LEARNED",
     "MIXERS",
     "Mixed",
     "alignmix",

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 from dmjax import mixers
 from dmjax import names
 
-_COMBINATORS = {"choose": mixers.choose, "sometimes": mixers.sometimes}
-
 
 class Mixer(NamedTuple):
   """A configured mixer.
@@ -30,8 +28,8 @@ def make_mixer(
   Args:
     spec: `name` and options. `choose` and `sometimes` hold specs themselves:
       `{"name": "choose", "mixers": (spec, spec), "probs": (.5, .5)}` and
-      `{"name": "sometimes", "mixer": spec, "p": .5}`. `automix` names the run
-      whose Mix Block it takes, `{"name": "automix", "workdir": "runs/a"}`.
+      `{"name": "sometimes", "mixer": spec, "p": .5}`. A learned mixer names its
+      run, `{"name": "automix", "workdir": "runs/a"}`.
     learned: `workdir -> mixer`, the Mix Block of a run; None to know none.
 
   Returns:
@@ -41,11 +39,12 @@ def make_mixer(
     ValueError: For unknown mixers and options, and options out of range.
   """
   spec = dict(spec)
-  if spec["name"] == "automix" and learned:
-    return Mixer(_automix(spec, learned), mixers.needs())
-  if spec["name"] in _COMBINATORS:
+  if spec["name"] in mixers.LEARNED and learned:
+    return Mixer(_learned(spec, learned), mixers.needs())
+  if spec["name"] in mixers.COMBINATORS:
     return _combinator(spec, learned)
-  mixer = names.configure("mixer", mixers.MIXERS | _COMBINATORS, spec)
+  known = mixers.MIXERS | mixers.COMBINATORS
+  mixer = names.configure("mixer", known, spec)
   return Mixer(mixer, mixers.guidance_of(mixer))
 
 
@@ -57,16 +56,17 @@ def _combinator(spec, learned):
   if "mixer" in spec:
     parts = [make_mixer(spec["mixer"], learned)]
     spec["mixer"] = parts[0].mix
-  mixer = names.configure("mixer", _COMBINATORS, spec)
+  mixer = names.configure("mixer", mixers.COMBINATORS, spec)
   return Mixer(mixer, mixers.union(part.guidance for part in parts))
 
 
-def _automix(spec, learned):
+def _learned(spec, learned):
+  name = spec["name"]
   if not spec.get("workdir"):
     raise ValueError(
-        "mixer 'automix' needs the workdir of a run of method 'automix', such as"
-        " {'name': 'automix', 'workdir': 'runs/a'}"
+        f"mixer {name!r} needs the workdir of a run that has learned to mix, such"
+        f" as {{'name': {name!r}, 'workdir': 'runs/a'}}"
     )
   mixer = learned(spec.pop("workdir"))
-  options = names.configure("mixer", {"automix": mixers.automix}, spec).keywords
+  options = names.configure("mixer", mixers.LEARNED, spec).keywords
   return functools.partial(mixer, **options)

@@ -90,7 +90,7 @@ def assemble(config: Any, **sources: base.Source) -> Run:
       loss=names.configure("loss", losses.LOSSES, config.loss),
       total_steps=times.total,
   )
-  validate.check_mixing(config, mixer, test_mixer, parts.loss)
+  validate.check_mixing(config, example, mixer, test_mixer, parts.loss)
   return Run(
       config, sources, _opener(config.data, sources), example, times, mixer,
       test_mixer, _method(config.method, parts), optimizer, schedule,
