@@ -18,8 +18,10 @@ def default() -> ml_collections.ConfigDict:
       "steps_per_call": 0,
       # `name` and attributes of a network of `dmjax.models`.
       "model": {"name": "resnet18", "dtype": "float32"},
-      # Parameters to start from, a `.safetensors` file in timm's layout.
+      # Parameters to start from: a `.safetensors` file in timm's layout, or the
+      # workdir of another run, whose evaluated ones are taken.
       "pretrained": "",
+      "init_from": "",
       "data": {
           # A TFDS dataset, `digits`, the path of a folder of images, or `mock`.
           "name": "cifar100",
@@ -30,6 +32,10 @@ def default() -> ml_collections.ConfigDict:
           # `resident` (the split on the device) or `streaming` (Grain).
           "pipeline": "resident",
           "workers": 0,
+          # Go on without examples that cannot be read, and say how many.
+          "skip_bad": False,
+          # 1 for grey, 3 for RGB; 0 for RGB where one image has colour.
+          "channels": 0,
           # 0 keeps the size of the images.
           "image_size": 0,
           # Of test images: their size, `image_size` if 0, and the length their

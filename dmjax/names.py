@@ -23,6 +23,14 @@ def suggest(name: str, valid: Iterable[str]) -> str:
   return f"valid names: {', '.join(valid)}"
 
 
+def few(found: Iterable[str], count: int = 5) -> str:
+  """The first few names, and how many more there are; `none` for none."""
+  found = list(found)
+  more = len(found) - count
+  shown = ", ".join(found[:count]) or "none"
+  return f"{shown} and {more} more" if more > 0 else shown
+
+
 def configure(
     kind: str,
     table: Mapping[str, Callable[..., Any]],

@@ -1,14 +1,16 @@
 """`--config.key=value`: changes to a configuration on the command line."""
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import inspect
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
+import optax
 
 from dmjax import losses
+from dmjax import methods
 from dmjax import mixers
 from dmjax import models
 from dmjax import names
@@ -127,10 +129,10 @@ def _flat_keys(tree, prefix="") -> Iterable[str]:
 
 
 def options_of(section: str, name: str) -> dict[str, Any]:
-  """The options of a named model, mixer, loss or optimizer, with defaults.
+  """The options of a named model, mixer, loss, method or optimizer.
 
   Args:
-    section: `model`, `mix`, `loss` or `optimizer`.
+    section: `model`, `mix`, `loss`, `method` or `optimizer`.
     name: What the section names.
 
   Returns:
@@ -142,9 +144,20 @@ def options_of(section: str, name: str) -> dict[str, Any]:
   return _OPTIONS[section](name)
 
 
+def named(section: str) -> Mapping[str, Any]:
+  """What a section can name: functions by name.
+
+  Args:
+    section: `model`, `mix`, `loss`, `method` or `optimizer`.
+
+  Returns:
+    The table.
+  """
+  return _TABLES[section]
+
+
 def _mix_options(name):
-  known = mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED
-  options = _keywords(names.lookup("mixer", name, known))
+  options = _keywords(names.lookup("mixer", name, named("mix")))
   if name in mixers.LEARNED:
     options["workdir"] = ""
   given = {"saliency", "cam", "features", "attention", "progress", "stage", "block"}
@@ -155,6 +168,13 @@ def _loss_options(name):
   return _keywords(names.lookup("loss", name, losses.LOSSES))
 
 
+def _method_options(name):
+  options = _keywords(names.lookup("method", name, methods.METHODS))
+  own = _keywords(getattr(methods, name, methods.METHODS[name]))
+  given = {"guidance", "total_steps"}
+  return {k: v for k, v in (own | options).items() if k not in given}
+
+
 def _keywords(function):
   parameters = inspect.signature(function).parameters.values()
   return {
@@ -163,8 +183,16 @@ def _keywords(function):
   }
 
 
+_TABLES = {
+    "loss": losses.LOSSES,
+    "method": {k: getattr(methods, k, v) for k, v in methods.METHODS.items()},
+    "mix": mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED,
+    "model": models.MODELS,
+    "optimizer": {name: getattr(optax, name) for name in optimizer.OPTIMIZERS},
+}
 _OPTIONS = {
     "loss": _loss_options,
+    "method": _method_options,
     "mix": _mix_options,
     "model": models.options_of,
     "optimizer": optimizer.options_of,

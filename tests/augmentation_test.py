@@ -109,7 +109,7 @@ def test_test_images_are_resized_and_cropped_to_their_own_size():
         ({"crop_scale": (0.5, 0.1)}, r"data.crop_scale must be \("),
         ({"repeats": 0}, "data.repeats must be >= 1, got 0"),
         ({"cutout": -2}, "data.cutout must be >= 0, got -2"),
-        ({"pipeline": "grain"}, "must be resident or streaming, got 'grain'"),
+        ({"pipeline": "grain"}, "must be one of resident, streaming, got 'grain'"),
     ),
 )
 def test_bad_augmentation_is_named(changes, words):

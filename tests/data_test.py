@@ -80,6 +80,41 @@ def test_any_tfds_dataset_opens_through_its_data_source(tmp_path):
     assert example["label"] == example["x"][0, 0, 0] % 3
 
 
+class Layers(tfds.core.GeneratorBasedBuilder):
+  """One picture with alpha, and bytes that are no picture."""
+
+  VERSION = tfds.core.Version("1.0.0")
+
+  def _info(self):
+    return self.dataset_info_from_configs(
+        features=tfds.features.FeaturesDict({
+            "image": tfds.features.Image(shape=(2, 2, 4)),
+            "label": tfds.features.ClassLabel(names=["a", "b"]),
+        }),
+        supervised_keys=("image", "label"),
+        disable_shuffling=True,
+    )
+
+  def _split_generators(self, dl_manager):
+    return {"train": self._generate_examples()}
+
+  def _generate_examples(self):
+    png = io.BytesIO()
+    Image.new("RGBA", (2, 2), (9, 9, 9, 0)).save(png, format="PNG")
+    for i, content in enumerate((png.getvalue(), b"<html>")):
+      yield i, {"image": io.BytesIO(content), "label": i}
+
+
+def test_tfds_images_are_read_as_those_of_folders(tmp_path):
+  Layers(data_dir=tmp_path, file_format="array_record").download_and_prepare()
+  split = sources.open_source("layers", "train", str(tmp_path))
+  x = split.read(0)["x"]
+  assert x.shape == (2, 2, 3) and x.min() == 255
+  with pytest.raises(ValueError, match="example 1 of 'layers', split 'train'"):
+    resident.pipeline(split)
+  assert resident.pipeline(split, skip_bad=True).size == 1
+
+
 def test_a_folder_of_images_is_a_dataset(folder):
   split = sources.open_source(f"{folder}", "train")
   assert split.size == 6 and split.class_names == ("cat", "dog")
@@ -188,6 +223,17 @@ def test_a_subset_holds_its_rows_in_their_order():
   part = base.subset(numbered(12), [7, 3, 5])
   assert part.size == 3 and part.class_names == numbered(12).class_names
   assert [part.read(i)["x"][0, 0, 0] for i in range(3)] == [7, 3, 5]
+
+
+def test_classes_that_do_not_fit_are_refused():
+  one = split_of([], [], 1)
+  with pytest.raises(ValueError, match=r"two classes or more, got \['a'\]"):
+    base.check_classes(one, one)
+  with pytest.raises(ValueError, match=r"data.train lacks: \['c'\]"):
+    base.check_classes(split_of([], [], 2), split_of([], [], 3))
+  with pytest.raises(ValueError, match="must list the same classes"):
+    base.check_classes(split_of([], [], 3), split_of([], [], 2))
+  base.check_classes(numbered(2), numbered(1))
 
 
 @pytest.mark.parametrize("rows", ([], [12], [-1]))

@@ -166,17 +166,6 @@ def test_guidance_is_a_constant():
     np.testing.assert_array_equal(gradient, 0)
 
 
-@pytest.mark.parametrize("shape", ((1, 1), (1, 7)))
-def test_any_image_size(shape):
-  x, key, saliency = images(3, shape), jax.random.key(0), maps(3, shape)
-  for mixed in (
-      mixer("saliencymix", lam=0.4)(key, x, saliency=saliency),
-      mixer("guidedmix")(key, x, saliency=saliency),
-      mixer("attentivemix", lam=0.4)(key, x, features=maps(3, (2, 3, 4))),
-  ):
-    assert mixed.x.shape == x.shape and np.all(np.isfinite(mixed.x))
-
-
 @pytest.mark.parametrize(
     "name, options, message",
     (

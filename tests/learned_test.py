@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from dmjax import main
+from dmjax import methods
 from dmjax import mixers
 from dmjax import models
+from dmjax.commands import exits
 from dmjax.train import loop
 from dmjax.train import mixing
 from dmjax.train import run as run_lib
@@ -90,7 +92,7 @@ def run(tmp_path_factory):
 
 
 def test_a_run_gives_its_mix_block_as_a_mixer(run):
-  mixer = run_lib.learned_mixer(str(run))
+  mixer = methods.as_mixer(run_lib.learned(run)[1])
   x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
   mixed = jax.jit(functools.partial(mixer, lam=0.4))(jax.random.key(1), x)
   assert mixed.x.shape == x.shape and mixed.mask.shape == (4, 8, 8, 1)
@@ -127,7 +129,7 @@ def test_a_run_that_learns_no_mixing_is_named(tmp_path, capsys):
   config.total = "1 steps"
   loop.train(config, tmp_path)
   command = ["preview", "--workdir", str(tmp_path), "--out", "x.png"]
-  assert main.main(command) == main.EXIT_BAD_INPUT
+  assert main.main(command) == exits.BAD_INPUT
   assert "'supervised', which does not learn to mix" in capsys.readouterr().err
 
 
@@ -157,4 +159,5 @@ def test_an_option_the_mix_block_does_not_have_is_named(run):
 
 
 def make_mixer(spec):
-  return mixing.make_mixer(spec, run_lib.learned_mixer)
+  learned = lambda workdir: methods.as_mixer(run_lib.learned(workdir)[1])
+  return mixing.make_mixer(spec, learned)

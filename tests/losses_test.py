@@ -24,6 +24,18 @@ needs_golden = pytest.mark.skipif(
     not GOLDEN.exists(), reason="the golden values are not on this machine"
 )
 
+# Eager calls compile every operation by itself; most tests share programs.
+_OPTIONS = ("select", "label_smoothing")
+mixup_ce = jax.jit(
+    losses.mixup_cross_entropy, static_argnames="label_smoothing"
+)
+decoupled_ce = jax.jit(
+    losses.decoupled_cross_entropy, static_argnames=_OPTIONS
+)
+binary_ce = jax.jit(
+    losses.mixup_binary_cross_entropy, static_argnames="label_smoothing"
+)
+
 # Five classes, a mix of 0 and 1 with lambda 0.7; values from the formulas.
 LOGITS = np.array([[2.0, 0.5, -1.0, 0.0, 1.0]])
 PAIR = np.array([[0, 1]])

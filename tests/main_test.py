@@ -7,6 +7,7 @@ import pytest
 
 from dmjax import main
 from dmjax import mixers
+from dmjax.commands import exits
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = str(ROOT / "tests" / "tiny_config.py")
@@ -37,11 +38,10 @@ def train(workdir, *overrides, config=CONFIG):
         ("--config.data.name=digit", "unknown dataset 'digit'; did you mean"),
         ("--config.data.train=trainn", "has no split 'trainn'; did you mean"),
         ("--config.method.name=supervise", "did you mean 'supervised'"),
-        ("--config.method.name=automix", "'automix' has no option"),
         ("--config.method.saliency=gradient", "unknown saliency 'gradient'"),
         ("--config.data.rand_augment=rand-m11", "magnitude in [0, 10]"),
         ("--config.data.mean=(0.1,0.2)", "data.mean must have 1 or 1 values"),
-        ("--config.data.pipeline=fast", "data.pipeline must be resident or"),
+        ("--config.data.pipeline=fast", "data.pipeline must be one of resident, streaming, got 'fast'"),
         ("--config.batch_size=30", "multiple of the 4 devices, got 30"),
         ("--config.batch_size=400", "at most the 200 training examples, got 400"),
         ("--config.total=ten epochs", "total must be a duration"),
@@ -49,7 +49,7 @@ def train(workdir, *overrides, config=CONFIG):
     ),
 )
 def test_bad_input_is_named_with_the_way_out(tmp_path, capsys, override, words):
-  assert train(tmp_path / "run", override) == main.EXIT_BAD_INPUT
+  assert train(tmp_path / "run", override) == exits.BAD_INPUT
   assert words in capsys.readouterr().err
   assert not (tmp_path / "run").exists()
 
@@ -63,7 +63,7 @@ def test_a_lambda_outside_zero_to_one_is_named(tmp_path, capsys):
       "  config.mix = {'name': 'mixup', 'lam': 1.5}\n"
       "  return config\n"
   )
-  assert train(tmp_path / "run", config=str(config)) == main.EXIT_BAD_INPUT
+  assert train(tmp_path / "run", config=str(config)) == exits.BAD_INPUT
   assert "lam must lie in [0, 1], got 1.5" in capsys.readouterr().err
 
 
@@ -76,7 +76,7 @@ def test_an_option_of_another_mixer_is_named(tmp_path, capsys):
       "  config.mix = {'name': 'mixup', 'alhpa': 1.0}\n"
       "  return config\n"
   )
-  assert train(tmp_path / "run", config=str(config)) == main.EXIT_BAD_INPUT
+  assert train(tmp_path / "run", config=str(config)) == exits.BAD_INPUT
   assert "no option 'alhpa'; did you mean 'alpha'" in capsys.readouterr().err
 
 
@@ -89,12 +89,12 @@ def test_the_workdir_of_another_configuration_is_refused(tmp_path, capsys):
 
 def test_a_workdir_that_cannot_be_written_is_refused(tmp_path, capsys):
   (tmp_path / "file").write_text("")
-  assert train(tmp_path / "file" / "run") == main.EXIT_BAD_INPUT
+  assert train(tmp_path / "file" / "run") == exits.BAD_INPUT
   assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path, capsys):
-  assert train(tmp_path, config="configs/none.py") == main.EXIT_BAD_INPUT
+  assert train(tmp_path, config="configs/none.py") == exits.BAD_INPUT
   assert "there is no file" in capsys.readouterr().err
 
 

@@ -27,7 +27,8 @@ def configuration(mixer, path):
 
 
 def first_state(config):
-  return loop.first_state(run_lib.assemble(config), seed=0)
+  run = run_lib.assemble(config)
+  return loop.first_state(run, 0, run_lib.first_variables(run))
 
 
 def assert_from_the_file(params, stats, outputs):
@@ -59,7 +60,7 @@ def test_student_and_teacher_start_from_the_file_with_two_heads(path):
 def test_a_run_starts_from_the_file(path, tmp_path, monkeypatch):
   for draw in ("save", "save_masks"):
     monkeypatch.setattr(loop.preview, draw, lambda *_: None)
-  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_: None)
+  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_, **__: None)
   config = configuration("cutmix", path)
   config.optimizer.lr = 1e-12
   assert loop.train(config, tmp_path / "run").finished
@@ -74,6 +75,6 @@ def test_a_run_starts_from_the_file(path, tmp_path, monkeypatch):
 
 def test_a_file_that_is_not_there_is_named_before_anything_is_written(tmp_path):
   config = configuration("cutmix", "nowhere.safetensors")
-  with pytest.raises(ValueError, match="pretrained must be.*'nowhere.safeten"):
+  with pytest.raises(ValueError, match="pretrained must be.*nowhere.safetensors"):
     loop.train(config, tmp_path / "run")
   assert not (tmp_path / "run").exists()

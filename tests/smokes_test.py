@@ -84,7 +84,7 @@ def test_a_smoke_trains_two_steps_and_evaluates(name, tmp_path, monkeypatch):
   # Pictures are drawn in other tests, and take as long as the training here.
   for draw in ("save", "save_masks"):
     monkeypatch.setattr(loop.preview, draw, lambda *_: None)
-  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_: None)
+  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_, **__: None)
   result = loop.train(recipes.load(name), tmp_path)
   assert result.finished and result.step == 2
   assert np.isfinite(list(result.metrics.values())).all()

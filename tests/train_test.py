@@ -143,8 +143,10 @@ def test_streaming_trains_and_resumes_bit_for_bit(tmp_path, monkeypatch):
   config.total = "10 steps"
   whole, parts = tmp_path / "whole", tmp_path / "parts"
   assert loop.train(config, whole).finished
-  at_five = lambda: contextlib.nullcontext(lambda step: step == 5)
-  monkeypatch.setattr(loop, "_sigterm", at_five)
+  at_five = lambda: contextlib.nullcontext(
+      lambda step: signal.SIGTERM * (step == 5)
+  )
+  monkeypatch.setattr(loop.signals, "asked_to_stop", at_five)
   assert loop.train(config, parts).step == 5
   monkeypatch.undo()
   assert loop.train(config, parts).finished

@@ -26,8 +26,8 @@ def check_colours(x: jax.Array) -> None:
 
 
 def check_number(name: str, value: float, most: float = math.inf) -> None:
-  """Raises ValueError for a Python number outside [0, `most`]."""
-  if isinstance(value, (int, float)) and not 0 <= value <= most:
+  """Raises ValueError for a number of the host outside [0, `most`]."""
+  if not isinstance(value, jax.Array) and not 0 <= value <= most:
     raise ValueError(f"{name} must lie in [0, {most}], got {value}")
 
 

@@ -80,7 +80,8 @@ def tone(
   Returns:
     `float32[H, W, C]` in [0, 1], multiples of 1/255.
   """
-  values = jnp.round(255 * image)
+  # Under `shard_map` the branches must differ between devices alike.
+  values = jnp.round(255 * image) + jnp.zeros_like(level)
   branches = [
       functools.partial(curve, increasing=increasing)
       for curve in CURVES.values()

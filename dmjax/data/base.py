@@ -19,12 +19,15 @@ class Source(NamedTuple):
     size: Number of examples.
     class_names: Names of the classes.
     kind: What `x` is: `image`.
+    present: Names of the classes that have examples; empty where that is not
+      known.
   """
 
   read: Callable[[int], Arrays]
   size: int
   class_names: tuple[str, ...]
   kind: str = "image"
+  present: tuple[str, ...] = ()
 
   @property
   def num_classes(self) -> int:
@@ -92,8 +95,34 @@ def subset(source: Source, rows: Sequence[int]) -> Source:
         f"rows must be indices in [0, {source.size}), one at least, got {rows}"
     )
   return source._replace(
-      read=lambda index: source.read(rows[index]), size=len(rows)
+      read=lambda index: source.read(rows[index]), size=len(rows), present=()
   )
+
+
+def check_classes(train: Source, test: Source) -> None:
+  """Raises ValueError for splits whose classes do not fit, naming these.
+
+  Args:
+    train: What is trained on, of two classes or more.
+    test: What is evaluated, of the same classes; it may lack some.
+  """
+  names = train.present or train.class_names
+  if len(names) < 2:
+    raise ValueError(
+        f"data.train must have two classes or more, got {list(names)}"
+    )
+  tested = test.present or test.class_names
+  lacking = [name for name in tested if name not in names]
+  if lacking:
+    raise ValueError(
+        f"data.test has classes that data.train lacks: {lacking}; add training"
+        " images of them, or take theirs out of the test split"
+    )
+  if train.class_names != test.class_names:
+    raise ValueError(
+        "data.train and data.test must list the same classes, got"
+        f" {list(train.class_names)} and {list(test.class_names)}"
+    )
 
 
 def as_floats(batch: Arrays) -> Arrays:

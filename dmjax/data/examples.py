@@ -56,5 +56,25 @@ def to_pixels(picture: Image.Image) -> np.ndarray:
 
 
 def stack(examples: list[base.Arrays]) -> base.Arrays:
-  """Examples as arrays `[B, ...]`."""
+  """Examples as arrays `[B, ...]`; ValueError for images of several shapes."""
+  for example in examples:
+    check_shape(example, examples[0]["x"].shape)
   return {k: np.stack([e[k] for e in examples]) for k in examples[0]}
+
+
+def check_shape(example: base.Arrays, shape: tuple[int, ...]) -> base.Arrays:
+  """The example, if its `x` has the shape of the first one; else ValueError."""
+  found = example["x"].shape
+  if found[-1] != shape[-1]:
+    raise ValueError(
+        f"example {example['index']} has {found[-1]} channels, the first one"
+        f" {shape[-1]}; read all images as RGB with --config.data.channels=3,"
+        " or as grey with --config.data.channels=1"
+    )
+  if found != shape:
+    raise ValueError(
+        f"example {example['index']} has {found} pixels, the first one {shape};"
+        " set --config.data.image_size, for large sets with"
+        " --config.data.pipeline=streaming"
+    )
+  return example

@@ -15,8 +15,11 @@ import numpy as np
 
 from dmjax.data import base
 from dmjax.data import crops
+from dmjax.data import examples
+from dmjax.data import pictures
 from dmjax.data import resident
 from dmjax.data import streaming
+from dmjax.data import unreadable
 
 
 def open_pipeline(
@@ -31,16 +34,54 @@ def open_pipeline(
 
   Returns:
     The pipeline.
+
+  Raises:
+    ValueError: See the two; for examples that cannot be read, unless `skip_bad`
+      is set: then resident data go without them, and streaming reads the next
+      one in their place.
   """
+  source = _converted(config, source)
   options = {"image_size": config["image_size"], "repeats": config["repeats"]}
   if split == "test":
     size = config["test_image_size"] or config["image_size"]
     options = {"image_size": size, "resize": config["test_resize"]}
   if config["pipeline"] == "resident":
-    return resident.pipeline(source, **options)
+    return resident.pipeline(source, skip_bad=config["skip_bad"], **options)
   if split == "train":
     options["crop"] = host_crop(config)
-  return streaming.pipeline(source, workers=config["workers"], **options)
+  guard = unreadable.stepping_over if config["skip_bad"] else unreadable.strict
+  return streaming.pipeline(guard(source), workers=config["workers"], **options)
+
+
+def example(config: Mapping[str, Any], source: base.Source) -> base.Arrays:
+  """A batch of one row of zeros, as the pipeline will give it.
+
+  Args:
+    config: The `data` section.
+    source: The source, of which the first readable example is read.
+
+  Returns:
+    The batch.
+
+  Raises:
+    ValueError: Where no example can be read.
+  """
+  source = unreadable.stepping_over(_converted(config, source), quiet=True)
+  row = examples.read(source, 0, config["image_size"])
+  return base.example_of(examples.stack([row]))
+
+
+def _converted(config, source):
+  """The source, its images with `data.channels` channels."""
+  channels = config["channels"]
+  if not channels or source.kind != "image":
+    return source
+
+  def read(index):
+    found = source.read(index)
+    return found | {"x": pictures.with_channels(found["x"], channels)}
+
+  return source._replace(read=read)
 
 
 def host_crop(config: Mapping[str, Any]) -> streaming.Crop | None:

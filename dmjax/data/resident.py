@@ -10,11 +10,12 @@ import tqdm
 from dmjax import parallel
 from dmjax.data import base
 from dmjax.data import examples
+from dmjax.data import unreadable
 
 
 def pipeline(
     source: base.Source, image_size: int = 0, *, resize: int = 0,
-    repeats: int = 1,
+    repeats: int = 1, skip_bad: bool = False,
 ) -> base.Pipeline:
   """Decodes the whole source, with a progress bar, and keeps it on the devices.
 
@@ -24,20 +25,24 @@ def pipeline(
       then be the same for all.
     resize: Of the shorter side, before the central crop to `image_size`.
     repeats: Times that every image is in its batch.
+    skip_bad: Leave out what cannot be read, with a warning.
 
   Returns:
     The pipeline. Where the source has fewer examples than a batch, it is shuffled
     several times to fill one.
 
   Raises:
-    ValueError: For images of different sizes, or labels out of range.
+    ValueError: For images of different sizes, labels out of range, and images
+      that cannot be read, all of which it names.
   """
-  arrays = _decode(source, image_size, resize)
+  found = _decode(source, image_size, resize)
+  arrays = examples.stack(unreadable.sort_out(found, skip_bad))
+  size = len(arrays["label"])
   shared = parallel.replicate(arrays)
 
   def batches(batch_size, seed, position=None):
     done = [position or 0]
-    steps = _epochs(source.size, batch_size, seed, done[0], repeats)
+    steps = _epochs(size, batch_size, seed, done[0], repeats)
 
     def following():
       done[0] += 1
@@ -49,7 +54,7 @@ def pipeline(
     return base.as_floats({k: v[batch["row"]] for k, v in shared.items()})
 
   return base.Pipeline(
-      source.size, source.class_names, base.example_of(arrays), shared, batches,
+      size, source.class_names, base.example_of(arrays), shared, batches,
       lambda rows: {"row": rows.astype(np.int32)}, select,
   )
 
@@ -73,16 +78,16 @@ def _epochs(size, batch_size, seed, step, repeats) -> Iterator[np.ndarray]:
 
 
 def _decode(source, image_size, resize):
-  read = lambda i: examples.read(source, i, image_size, resize)
+  """Examples, and in place of those that cannot be read the reason."""
+
+  def read(index):
+    try:
+      return examples.read(source, index, image_size, resize)
+    except unreadable.Unreadable as error:
+      return str(error)
+
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-    found = list(tqdm.tqdm(
+    return list(tqdm.tqdm(
         pool.map(read, range(source.size)), "decoding", source.size,
         unit="img", leave=False, delay=1.0,
     ))
-  shapes = {example["x"].shape for example in found}
-  if len(shapes) > 1:
-    raise ValueError(
-        f"the images have {len(shapes)} different sizes; set"
-        " --config.data.image_size, or --config.data.pipeline=streaming with it"
-    )
-  return examples.stack(found)

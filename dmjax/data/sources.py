@@ -7,16 +7,20 @@ import logging
 import os
 import pathlib
 
+import requests
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
 from dmjax import names
 from dmjax.data import base
 from dmjax.data import digits
+from dmjax.data import downloads
 from dmjax.data import fgvc_aircraft
 from dmjax.data import folders
 from dmjax.data import mock
+from dmjax.data import pictures
 from dmjax.data import tiny_imagenet
+from dmjax.data import unreadable
 
 # Builders for datasets that TFDS does not have.
 BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
@@ -24,6 +28,24 @@ BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
     "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
     "tiny_imagenet": tiny_imagenet.TinyImagenet,
 }
+
+_FAILED = (
+    downloads.Unreachable,
+    tfds.download.DownloadError,
+    requests.exceptions.RequestException,
+)
+
+_NEEDS_TENSORFLOW = (
+    "preparing {name!r} needs TensorFlow, once: its builder encodes raw arrays."
+    " Install it with `pip install 'dmjax[prepare]'` and run the command again;"
+    " training does not need it."
+)
+_NO_DOWNLOAD = """\
+{error}
+Preparing {name!r} needs the network, once. Behind a proxy, set HTTPS_PROXY and
+HTTP_PROXY. Or prepare it on another machine and copy its folder into
+{directory}. Or download the file elsewhere and put it into
+{directory}/downloads/manual."""
 
 # TFDS suggests OpenCV, once per process, to read PNG files that PIL reads well.
 logging.getLogger("absl").addFilter(
@@ -43,8 +65,8 @@ def open_source(name: str, split: str, data_dir: str = "") -> base.Source:
 
   Args:
     name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), the
-      path of a folder `root/<split>/<class>/*.png|jpg`, or `mock` for a few
-      images of noise.
+      path of a folder `root/<split>/<class>/*` of images (see
+      `folders.open_folder`), or `mock` for a few images of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
       sub-folder for a folder.
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
@@ -76,8 +98,9 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
     The folder of the prepared dataset.
 
   Raises:
-    ValueError: For an unknown dataset, or one whose preparation needs
-      TensorFlow where that is not installed.
+    ValueError: For an unknown dataset, one whose preparation needs TensorFlow
+      where that is not installed, or one whose files cannot be downloaded; for
+      hosts that cannot be reached, within seconds.
   """
   directory = pathlib.Path(data_dir or default_data_dir()).expanduser()
   options = {"data_dir": directory, "file_format": "array_record"}
@@ -87,19 +110,27 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
   else:
     _check_known(dataset)
     builder = tfds.builder(name, **options)
-  try:
+  with _way_out(name, directory):
     builder.download_and_prepare()
+  return pathlib.Path(builder.data_dir)
+
+
+@contextlib.contextmanager
+def _way_out(name, directory):
+  """Turns what TFDS raises into errors that say what to do."""
+  try:
+    with downloads.from_hosts_that_answer():
+      yield
   except AssertionError as error:  # No manual directory, with what to put there.
     raise ValueError(str(error)) from None
   except ModuleNotFoundError as error:
     if "tensorflow" not in str(error):
       raise
+    raise ValueError(_NEEDS_TENSORFLOW.format(name=name)) from None
+  except _FAILED as error:
     raise ValueError(
-        f"preparing {name!r} needs TensorFlow, once: its builder encodes raw"
-        " arrays. Install it with `pip install 'dmjax[prepare]'` and run the"
-        " command again; training does not need it."
+        _NO_DOWNLOAD.format(error=error, name=name, directory=directory)
     ) from None
-  return pathlib.Path(builder.data_dir)
 
 
 def _builder(name, directory):
@@ -124,8 +155,8 @@ def _check_known(dataset):
   known = [*BUILDERS, *tfds.list_builders(with_community_datasets=False)]
   if dataset not in known:
     raise ValueError(
-        f"unknown dataset {dataset!r}; {names.suggest(dataset, known)} (or the path"
-        " of a folder root/<split>/<class>/*.png)"
+        f"unknown dataset {dataset!r}; {names.suggest(dataset, known)} (or the"
+        " path of a folder root/<split>/<class>/*.png)"
     )
 
 
@@ -147,8 +178,17 @@ def _open_builder(builder, name, split):
   image_key, label_key = builder.info.supervised_keys or ("image", "label")
   labels = builder.info.features[label_key]
 
+  is_image = isinstance(builder.info.features[image_key], tfds.features.Image)
+
   def read(index):
-    example = source[int(index)]
-    return {"x": example[image_key], "label": int(example[label_key])}
+    try:
+      example = source[int(index)]
+    except (OSError, SyntaxError) as error:  # Of PIL, for damaged images.
+      raise unreadable.Unreadable(
+          f"example {index} of {name!r}, split {split!r}: {error}"
+      ) from None
+    x = example[image_key]
+    x = pictures.plain(x) if is_image else x
+    return {"x": x, "label": int(example[label_key])}
 
   return base.Source(read, len(source), tuple(labels.names))

@@ -37,6 +37,9 @@ def pipeline(
 
   Returns:
     The pipeline.
+
+  Raises:
+    ValueError: When it is met, for an image of another shape than the first.
   """
 
   def load(index, rng=None):
@@ -46,12 +49,15 @@ def pipeline(
     picture = crop(rng, examples.to_picture(example["x"]))
     return example | {"x": examples.to_pixels(picture)}
 
+  def load_alike(index, rng):
+    return examples.check_shape(load(index, rng), first["x"].shape[1:])
+
   def batches(batch_size, seed, position=None):
     processes = jax.process_count()
     dataset = grain.MapDataset.range(jax.process_index(), source.size, processes)
     dataset = dataset.seed(seed).shuffle().repeat()
     # A dataset mixed with itself has each of its elements several times in turn.
-    dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load)
+    dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load_alike)
     dataset = dataset.batch(batch_size // processes, drop_remainder=True)
     iterator = _iterate(dataset, workers)
     if position is not None:
@@ -66,9 +72,9 @@ def pipeline(
     del shared
     return base.as_floats(batch)
 
+  first = base.example_of(rows([0]))
   return base.Pipeline(
-      source.size, source.class_names, base.example_of(rows([0])), {}, batches,
-      rows, select,
+      source.size, source.class_names, first, {}, batches, rows, select
   )
 
 

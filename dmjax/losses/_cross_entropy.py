@@ -113,8 +113,7 @@ def decoupled_cross_entropy(
   """
   if select not in ("both", "less", "more"):
     raise ValueError(f"select must be both, less or more, got {select!r}")
-  if isinstance(eta, (int, float)) and eta < 0:
-    raise ValueError(f"eta must be >= 0, got {eta}")
+  _labels.check_option("eta", eta, "be >= 0", lambda v: v >= 0)
   _labels.check_rescaling(power, threshold)
   _labels.check_smoothing(label_smoothing)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)

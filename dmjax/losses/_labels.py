@@ -35,7 +35,7 @@ def check_inputs(logits, labels, weights):
 def _check_host_values(logits, labels, weights):
   if isinstance(weights, (np.ndarray, list, tuple)):
     values = np.asarray(weights, np.float64)
-    if values.size and (values.min() < 0 or values.max() > 1):
+    if values.size and not 0 <= values.min() <= values.max() <= 1:
       raise ValueError(
           "weights must lie in [0, 1], got values from"
           f" {values.min()} to {values.max()}"
@@ -50,20 +50,27 @@ def _check_host_values(logits, labels, weights):
       )
 
 
+def check_option(name, value, words, fits):
+  """Raises ValueError unless what is given on the host is finite and fits."""
+  if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(value)):
+    return  # It may be traced.
+  values = np.asarray(value, np.float64)
+  if not np.all(np.isfinite(values) & fits(values)):
+    raise ValueError(f"{name} must {words}, got {value}")
+
+
 def check_rescaling(power, threshold):
-  """Raises ValueError for a host-side power or threshold out of range."""
-  if isinstance(power, (int, float)) and power < 0:
-    raise ValueError(f"power must be >= 0, got {power}")
-  if isinstance(threshold, (int, float)) and threshold <= 0:
-    raise ValueError(f"threshold must be > 0, got {threshold}")
+  """Raises ValueError for a power or threshold out of range."""
+  check_option("power", power, "be >= 0", lambda v: v >= 0)
+  check_option("threshold", threshold, "be > 0", lambda v: v > 0)
 
 
 def check_smoothing(label_smoothing):
   """Raises ValueError for a label smoothing outside [0, 1)."""
-  if not 0 <= label_smoothing < 1:
-    raise ValueError(
-        f"label_smoothing must lie in [0, 1), got {label_smoothing}"
-    )
+  check_option(
+      "label_smoothing", label_smoothing, "lie in [0, 1)",
+      lambda v: (v >= 0) & (v < 1),
+  )
 
 
 def rescale(weights, power, threshold):

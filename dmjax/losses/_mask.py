@@ -9,6 +9,8 @@ which only the mean over the whole batch has to.
 import jax
 import jax.numpy as jnp
 
+from dmjax.losses import _labels
+
 
 def mask_l1(
     mask: jax.typing.ArrayLike,
@@ -35,9 +37,9 @@ def mask_l1(
     `float32[B]`; with `per_batch` one value, repeated.
 
   Raises:
-    ValueError: For shapes that do not fit, and a negative margin.
+    ValueError: For shapes that do not fit, and options or lambda out of range.
   """
-  mask, lam = _check(mask, lam, margin)
+  mask, lam = _check(mask, lam, margin, variance)
   gap = jnp.abs(_mean(mask, per_batch) - _share(lam, per_batch))
   return jnp.maximum(gap - margin, 0.0) - variance * _variance(mask, per_batch)
 
@@ -65,9 +67,9 @@ def mask_l2(
     `float32[B]`; with `per_batch` one value, repeated.
 
   Raises:
-    ValueError: For shapes that do not fit, and a negative margin.
+    ValueError: For shapes that do not fit, and options or lambda out of range.
   """
-  mask, lam = _check(mask, lam, margin)
+  mask, lam = _check(mask, lam, margin, variance)
   gap = (_mean(mask, per_batch) - _share(lam, per_batch)) ** 2
   gap = jnp.maximum(gap - margin**2, 0.0)
   return gap - variance * _variance(mask, per_batch)
@@ -94,16 +96,19 @@ def mask_sparsity(
     `float32[B]`; with `per_batch` one value, repeated.
 
   Raises:
-    ValueError: For shapes that do not fit, and a negative margin.
+    ValueError: For shapes that do not fit, and options or lambda out of range.
   """
   mask, _ = _check(mask, lam, margin)
   return jnp.maximum(_mean(mask * (1 - mask), per_batch) - margin, 0.0)
 
 
-def _check(mask, lam, margin):
+def _check(mask, lam, margin, variance=0.0):
   """The mask as `[B, pixels]` and lambda as `[B]`, in float32."""
-  if margin < 0:
-    raise ValueError(f"margin must be >= 0, got {margin}")
+  _labels.check_option("margin", margin, "be >= 0", lambda v: v >= 0)
+  _labels.check_option("variance", variance, "be >= 0", lambda v: v >= 0)
+  _labels.check_option(
+      "lam", lam, "lie in [0, 1]", lambda v: (v >= 0) & (v <= 1)
+  )
   mask, lam = jnp.asarray(mask, jnp.float32), jnp.asarray(lam, jnp.float32)
   if mask.ndim not in (3, 4) or mask.shape[3:] not in ((), (1,)):
     raise ValueError(

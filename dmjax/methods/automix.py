@@ -131,7 +131,9 @@ def automix(
   def learned(state):
     return _learned(parts, state)
 
-  return base.Method(network, init, loss_fn, after_update, predict, learned)
+  return base.Method(
+      network, init, loss_fn, after_update, predict, _teacher, learned
+  )
 
 
 def make(

@@ -65,6 +65,7 @@ class Method(NamedTuple):
     after_update: `(state, carried) -> state`, after the optimizer: averages,
       queues, memory.
     predict: `(state, batch) -> logits`, what evaluation uses.
+    variables: `state -> variables` of the network, those that `predict` uses.
     learned: `state -> Learned`, of methods that learn to mix.
     note: What a step costs beside the usual, in words; empty for nothing.
   """
@@ -74,6 +75,7 @@ class Method(NamedTuple):
   loss: Callable[..., tuple[jax.Array, Aux]]
   after_update: Callable[[TrainState, Any], TrainState]
   predict: Callable[[TrainState, Batch], jax.Array]
+  variables: Callable[[TrainState], dict[str, Any]]
   learned: Callable[[TrainState], Learned] | None = None
   note: str = ""
 

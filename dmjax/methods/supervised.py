@@ -62,12 +62,12 @@ def supervised(
 
   def loss_fn(params, state, batch, key):
     mix_key, model_key = jax.random.split(key)
-    variables = {"params": params, **state.model_state}
-    maps = guide(jax.lax.stop_gradient(variables), batch)
+    now = {"params": params, **state.model_state}
+    maps = guide(jax.lax.stop_gradient(now), batch)
     mix = functools.partial(mixer, mix_key, **maps)
     mixed = mix(batch["x"])
     logits, attention, state_after = _forward(
-        network, needs, variables, batch["x"], mixed, mix, model_key
+        network, needs, now, batch["x"], mixed, mix, model_key
     )
     labels = batch["label"][mixed.sources]
     if needs.after:
@@ -88,12 +88,15 @@ def supervised(
     del carried
     return base.update_ema(state, ema_decay)
 
-  def predict(state, batch):
+  def variables(state):
     params, rest = state.ema or (state.params, state.model_state)
-    return network.predict({"params": params, **rest}, batch["x"])
+    return {"params": params, **rest}
+
+  def predict(state, batch):
+    return network.predict(variables(state), batch["x"])
 
   return base.Method(
-      network, init, loss_fn, after_update, predict,
+      network, init, loss_fn, after_update, predict, variables,
       note=guidance_lib.cost(needs, saliency),
   )
 

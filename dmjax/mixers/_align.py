@@ -6,6 +6,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from dmjax.mixers import _checks
 from dmjax.mixers import _core
 
 
@@ -91,8 +92,7 @@ def _check(x, epsilon, stages):
         "x must be [B, ..., D] with at least one axis of positions, got shape"
         f" {x.shape}"
     )
-  if isinstance(epsilon, (int, float)) and epsilon <= 0:
-    raise ValueError(f"epsilon must be > 0, got {epsilon}")
+  _checks.check_positive("epsilon", epsilon)
   if not stages:
     raise ValueError("stages must hold at least one stage, got none")
 
@@ -130,7 +130,7 @@ def _plan(still, moving, *, epsilon, iterations, normalize):
     at = jnp.expand_dims(potential, 1 - axis)
     return -jax.nn.logsumexp(logits + at, axis=axis)
 
-  start = jnp.zeros(logits.shape[1])
+  start = jnp.zeros_like(logits[0])
   potential = jax.lax.fori_loop(
       0, iterations, lambda _, v: half(half(v, 1), 0), start
   )

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dmjax.mixers import _core
 
@@ -26,6 +27,9 @@ def cutmix(
   lambda on average. As in the reference, sides are rounded down to even
   numbers. The reference draws one lambda and one box per batch; that is
   `per_batch=True`.
+
+  An axis of one or two pixels, as in `[B, 1, T, C]`, is too short to be cut:
+  the box is `1 - lam` of the other one, to the nearest pixel.
 
   Args:
     key: PRNG key.
@@ -57,9 +61,33 @@ def cut_box(
     shape: tuple[int, int], centre: jax.Array, lam: jax.Array
 ) -> jax.Array:
   """The box of CutMix around a pixel, `bool[H, W]`, clipped at the border."""
-  sides = jnp.asarray(shape, jnp.float32) * jnp.sqrt(1 - lam)
-  half = sides.astype(jnp.int32) // 2
-  return box(shape, centre - half, centre + half)
+  return box(shape, *corners(shape, centre, jnp.sqrt(1 - lam)))
+
+
+def corners(
+    shape: tuple[int, int], centre: jax.Array, scale: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """First and last corner of a box of `scale**2` of an image, clipped to it.
+
+  Args:
+    shape: `(H, W)`.
+    centre: A pixel, `int32[2]`.
+    scale: The sides of the box as a share of those of the image.
+
+  Returns:
+    The first pixel and the one after the last, `int32[2]` each.
+  """
+  sides, long = np.asarray(shape), np.asarray(shape) > 2
+  if long.all():
+    side = (sides.astype(np.float32) * scale).astype(jnp.int32) // 2 * 2
+  else:
+    # What is too short to be cut is pasted as a whole, and the other axis has
+    # the whole share. Where both are, that share is all or nothing.
+    share = scale**2
+    whole = sides * (long.any() | (share > 0.5))
+    side = jnp.where(long, jnp.round(sides * share).astype(jnp.int32), whole)
+  start = jnp.where(long, centre - side // 2, 0)
+  return jnp.maximum(start, 0), jnp.minimum(start + side, sides)
 
 
 def box(

@@ -1,6 +1,7 @@
 """Mixers made of mixers."""
 
 from collections.abc import Callable, Sequence
+import functools
 import inspect
 
 import jax
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from dmjax.mixers import _blends
+from dmjax.mixers import _checks
 from dmjax.mixers import _core
 
 Mixer = Callable[..., _core.Mixed]
@@ -56,7 +58,8 @@ def choose(
       lambda branch=branch: _widen(branch(), width, mask) for branch in branches
   ]
   if per_batch:
-    return jax.lax.switch(_pick(draw_key, probs, ()), branches)
+    pick = _pick(draw_key, probs, ())
+    return jax.lax.switch(pick, _alike(branches, pick, x, options))
   picks = _pick(draw_key, probs, (x.shape[0],))
   return _select(picks, [branch() for branch in branches])
 
@@ -86,8 +89,7 @@ def sometimes(
   Raises:
     ValueError: For p outside [0, 1].
   """
-  if isinstance(p, (int, float)) and not 0 <= p <= 1:
-    raise ValueError(f"p must lie in [0, 1], got {p}")
+  _checks.check_number("p", p, 0, 1)
   return choose(
       key,
       x,
@@ -133,11 +135,11 @@ def _check_probs(mixers, probs):
     raise ValueError("mixers must hold at least one mixer, got none")
   probs = np.full(len(mixers), 1 / len(mixers)) if probs is None else probs
   probs = np.asarray(probs, np.float32)
-  if probs.shape != (len(mixers),) or probs.min() < 0:
+  if probs.shape != (len(mixers),) or not np.all(probs >= 0):
     raise ValueError(
         f"probs must be {len(mixers)} numbers >= 0, one per mixer, got {probs}"
     )
-  if abs(probs.sum() - 1) > 1e-4:
+  if not abs(probs.sum() - 1) <= 1e-4:
     raise ValueError(f"probs must sum to 1, got {probs} (sum {probs.sum()})")
   return probs
 
@@ -158,6 +160,16 @@ def _widen(mixed, width, mask):
       jnp.pad(mixed.weights, pad),
       _spell_out(mixed) if mask else None,
   )
+
+
+def _alike(branches, *inputs):
+  """Branches whose results differ between devices alike, under `shard_map`."""
+  arrays = [a for a in jax.tree.leaves(inputs) if isinstance(a, jax.Array)]
+
+  def vary(branch):
+    return jax.tree.map(lambda a: _core.vary_with(a, *arrays), branch())
+
+  return [functools.partial(vary, branch) for branch in branches]
 
 
 def _spell_out(mixed):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dmjax.mixers import _checks
 from dmjax.mixers import _comixup_solver
 from dmjax.mixers import _core
 from dmjax.mixers import _grids
@@ -70,9 +71,12 @@ def comixup(
 
   Raises:
     ValueError: For saliency that does not fit the images, more blocks than
-      pixels and empty partitions.
+      pixels, empty partitions and weights out of range.
   """
   _core.check_images(x)
+  _checks.check_positive("alpha", alpha)
+  _checks.check_number("omega", omega, 0, 1)
+  _checks.check_numbers(beta=beta, gamma=gamma, tau=tau, eta=eta)
   _grids.check_saliency(saliency, x)
   _grids.check_blocks(blocks, x.shape[1:3])
   if partition < 1:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dmjax.mixers import _core
 from dmjax.mixers import _grids
 
 _SWEEPS = 4
@@ -38,6 +39,7 @@ def assign(key, cost, affinity, *, weights, iterations):
     `int32[m, n, n, 2]`.
   """
   start = jax.random.randint(key, cost.shape, 0, cost.shape[0])
+  start = _core.vary_with(start, cost, affinity, *weights)
   parents = jnp.stack([start, start], axis=-1)
   solve = functools.partial(
       _solve_output, cost, affinity, weights, iterations=iterations
@@ -54,7 +56,7 @@ def assign(key, cost, affinity, *, weights, iterations):
     push = weights.gamma / cost[0].size * _duplicates(_usage(parents))
     return parents, jnp.where(turn == _SWEEPS - 2, push, extra)
 
-  extra = jnp.zeros_like(affinity)
+  extra = _core.vary_with(jnp.zeros_like(affinity), start)
   return jax.lax.fori_loop(0, _SWEEPS, sweep, (parents, extra))[0]
 
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+
+from dmjax.mixers import _checks
 
 PAIRINGS = ("permutation", "roll", "flip")
 
@@ -68,8 +69,9 @@ def draw(
     The pairs.
 
   Raises:
-    ValueError: For inputs that are not floating, alpha <= 0, lambda outside
-      [0, 1] and unknown pairings.
+    ValueError: For inputs that are not floating, and on the host for alpha
+      that is not positive, lambda outside [0, 1] and partners that are no rows
+      of the batch.
   """
   _check(x, alpha, lam, partner)
   batch = x.shape[0]
@@ -91,16 +93,9 @@ def _check(x, alpha, lam, partner):
         f"x must be floating, got {x.dtype}; convert the images first, for"
         " example to float32 in [0, 1]"
     )
-  if isinstance(alpha, (int, float)) and alpha <= 0:
-    raise ValueError(f"alpha must be > 0, got {alpha}")
-  if isinstance(lam, (int, float, list, tuple, np.ndarray)):
-    if np.min(lam) < 0 or np.max(lam) > 1:
-      raise ValueError(f"lam must lie in [0, 1], got {lam}")
-  if isinstance(partner, str) and partner not in PAIRINGS:
-    raise ValueError(
-        f"partner must be one of {', '.join(PAIRINGS)} or an int[B] array, got"
-        f" {partner!r}"
-    )
+  _checks.check_positive("alpha", alpha)
+  _checks.check_lam(lam, x.shape[0])
+  _checks.check_partner(partner, x.shape[0], PAIRINGS)
 
 
 def _partner(key, batch, partner):
@@ -165,6 +160,18 @@ def sources(partner: jax.Array) -> jax.Array:
 def pair_weights(share: jax.Array) -> jax.Array:
   """`float32[B]` shares of source 0 -> `float32[B, 2]` weights."""
   return jnp.stack([share, 1 - share], axis=1)
+
+
+def vary_with(value: jax.Array, *others: jax.Array) -> jax.Array:
+  """The value, on each device of its own if any of the others is.
+
+  Under `shard_map` a loop has to start with a carry that varies over the axes
+  of the mesh over which later ones do. Zeros made like the others see to it,
+  and change nothing anywhere else.
+  """
+  for other in others:
+    value += jnp.zeros_like(other, value.dtype, ())
+  return value
 
 
 def check_images(x: jax.Array) -> None:

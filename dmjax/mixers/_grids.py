@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from dmjax.mixers import _core
+
 # Towards the upper, lower, left and right neighbour: an axis, and the roll
 # along it that brings the neighbour's value to the cell.
 _NEIGHBOURS = ((0, 1), (0, -1), (1, 1), (1, -1))
@@ -90,7 +92,9 @@ def _label_one(unary, pair_rows, pair_cols, *, distance, iterations):
       jnp.pad(pair_cols, ((0, 0), (0, 1))),
   ])
   step = functools.partial(_pass_messages, unary, coupling, distance)
-  messages = jnp.zeros((4, *unary.shape))
+  messages = _core.vary_with(
+      jnp.zeros((4, *unary.shape)), unary, coupling, distance
+  )
   messages = jax.lax.fori_loop(0, iterations, lambda _, m: step(m), messages)
   labels = jnp.argmin(unary + jnp.sum(messages, axis=0), axis=-1)
   sweep = functools.partial(_sweep, unary, coupling, distance)

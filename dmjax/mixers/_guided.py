@@ -178,7 +178,10 @@ def _farthest_cycle(key, maps):
     return following, partner, visited.at[following].set(True)
 
   rows = jnp.arange(maps.shape[0], dtype=jnp.int32)
-  state = (start, rows, rows == start)
+  state = jax.tree.map(
+      lambda first: _core.vary_with(first, start, maps),
+      (start, rows, rows == start),
+  )
   return jax.lax.fori_loop(0, maps.shape[0], step, state)[1]
 
 

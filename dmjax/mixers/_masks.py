@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from dmjax.mixers import _boxes
+from dmjax.mixers import _checks
 from dmjax.mixers import _core
 
 
@@ -41,8 +42,12 @@ def fmix(
 
   Returns:
     The mixed batch; its mask is 0 or 1, with mean lambda up to one pixel.
+
+  Raises:
+    ValueError: For a negative decay.
   """
   _core.check_images(x)
+  _checks.check_number("decay", decay)
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
@@ -183,7 +188,8 @@ def _largest(values, count):
     higher = threshold | (sign >> i.astype(jnp.uint32))
     return jnp.where(jnp.sum(ordered >= higher) >= count, higher, threshold)
 
-  threshold = jax.lax.fori_loop(0, 32, narrow, jnp.uint32(0))
+  start = _core.vary_with(jnp.uint32(0), values, count)
+  threshold = jax.lax.fori_loop(0, 32, narrow, start)
   return (ordered >= threshold) & (count > 0)
 
 

@@ -7,6 +7,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from dmjax.mixers import _checks
 from dmjax.mixers import _core
 from dmjax.mixers import _grids
 from dmjax.mixers import _tiles
@@ -80,12 +81,16 @@ def puzzlemix(
 
   Raises:
     ValueError: For saliency that does not fit the images, more blocks than
-      pixels, fewer than two levels, or transport of tiles of unequal size.
+      pixels, fewer than two levels, negative weights, or transport of tiles of
+      unequal size.
   """
   _core.check_images(x)
   _grids.check_saliency(saliency, x)
   blocks = (blocks,) if isinstance(blocks, int) else tuple(blocks)
   _check(x.shape[1:3], blocks, levels, cell, transport, tile)
+  _checks.check_numbers(
+      beta=beta, gamma=gamma, eta=eta, transport_cost=transport_cost
+  )
   pair_key, block_key = jax.random.split(key)
   pairs = _core.draw(
       pair_key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch

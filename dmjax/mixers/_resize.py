@@ -142,10 +142,7 @@ def _tau(key, tau, scope):
 
 def _clipped_box(key, shape, scale):
   """First and last corner of a box of sides scale * (H, W) somewhere."""
-  centre = _boxes.uniform_pixel(key, shape)
-  half = (jnp.asarray(shape, jnp.float32) * scale).astype(jnp.int32) // 2
-  stop = jnp.minimum(centre + half, jnp.asarray(shape))
-  return jnp.maximum(centre - half, 0), stop
+  return _boxes.corners(shape, _boxes.uniform_pixel(key, shape), scale)
 
 
 def _shrink(image, start, stop):

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from dmjax.mixers import _core
 from dmjax.mixers import _grids
 
 
@@ -78,7 +79,7 @@ def _assign(share, shown, *, price):
     won = picked & (places[:, None] == winner[None, :])
     return cost + (picked & ~won), won
 
-  start = (cost, jnp.eye(tiles, dtype=bool))
+  start = (cost, _core.vary_with(jnp.eye(tiles, dtype=bool), cost))
   _, won = jax.lax.fori_loop(0, max(rows, columns), bid, start)
   source = jnp.where(jnp.any(won, axis=0), jnp.argmax(won, axis=0), places)
   return source.astype(jnp.int32).reshape(rows, columns)

@@ -154,7 +154,8 @@ def _grow_blocks(grid, key, count):
     new = _block(grid, proposal, missing) & ~mask
     return mask | (new & (jnp.sum(new) <= missing)), None
 
-  mask, _ = jax.lax.scan(grow, jnp.zeros(grid, bool), proposals)
+  start = _core.vary_with(jnp.zeros(grid, bool), proposals, count)
+  mask, _ = jax.lax.scan(grow, start, proposals)
   # Tokens of the mask first, then the others in random order, all distinct.
   tokens = mask.size
   order = jax.random.permutation(fill_key, tokens).reshape(grid)

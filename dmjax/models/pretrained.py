@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import numpy as safetensors
+from safetensors import SafetensorError
 
+from dmjax import names
 from dmjax.models import layouts
 from dmjax.models import registry
 
@@ -46,8 +48,9 @@ def load_pretrained(
     The module and its variables, `params` and, if any, `batch_stats`.
 
   Raises:
-    ValueError: If tensors of the file are missing, unexpected or of a wrong
-      shape, with all of them listed; if the network has no published layout.
+    ValueError: If the file cannot be read, if tensors are missing, unexpected or
+      of a wrong shape, with a few of them listed; if the network has no published
+      layout.
   """
   state = read(path)
   model = registry.create(name, num_classes=num_classes or 1, **options)
@@ -72,11 +75,16 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
   """The parameters and statistics in a `.safetensors` file, by name.
 
   Raises:
-    ValueError: If the file has another ending, such as that of a pickle.
+    ValueError: If the file has another ending, such as that of a pickle, or is
+      not what its ending says.
   """
-  if not os.fspath(path).endswith(".safetensors"):
-    raise ValueError(f"path={os.fspath(path)!r} must end in .safetensors")
-  state = safetensors.load_file(path)
+  path = os.fspath(path)
+  if not path.endswith(".safetensors"):
+    raise ValueError(f"path={path!r} must end in .safetensors")
+  try:
+    state = safetensors.load_file(path)
+  except (SafetensorError, OSError, ValueError) as error:
+    raise ValueError(f"path={path!r} cannot be read: {error}") from None
   return {k: v for k, v in state.items() if not k.endswith(_NO_PARAMETERS)}
 
 
@@ -97,22 +105,22 @@ def convert(
     Variables of the same structure, `float32`.
 
   Raises:
-    ValueError: If tensors are missing, unexpected or of a wrong shape, with
-      all of them listed; if the network has no published layout.
+    ValueError: If tensors are missing, unexpected or of a wrong shape, with a
+      few of them listed; if the network has no published layout.
   """
   rules = layouts.rules_for(model, state)
   leaves = traverse_util.flatten_dict(variables)
-  names = {path: layouts.published_name(path, rules) for path in leaves}
+  published = {path: layouts.published_name(path, rules) for path in leaves}
   tensors = {
       path: _arranged(path, state[name])
-      for path, name in names.items()
+      for path, name in published.items()
       if name in state
   }
   head = ("params", "head", "kernel")
   if head in tensors and tensors[head].shape[-1] != leaves[head].shape[-1]:
     fresh = {path: leaf for path, leaf in leaves.items() if path[1] == "head"}
     tensors |= fresh
-  _check(names, state, tensors, leaves)
+  _check(published, state, tensors, leaves)
   return traverse_util.unflatten_dict(
       {path: jnp.asarray(tensors[path], jnp.float32) for path in leaves}
   )
@@ -134,18 +142,18 @@ def _arranged(path, tensor):
   return tensor.transpose((2, 3, 1, 0) if tensor.ndim == 4 else None)
 
 
-def _check(names, state, tensors, leaves):
-  """Raises ValueError with everything that does not match."""
-  missing = sorted(names[path] for path in names if path not in tensors)
-  unexpected = sorted(set(state) - set(names.values()))
+def _check(published, state, tensors, leaves):
+  """Raises ValueError with what does not match: a few names, and a count."""
+  missing = sorted(published[path] for path in published if path not in tensors)
+  unexpected = sorted(set(state) - set(published.values()))
   misshapen = sorted(
-      f"{names[path]} {tensor.shape}, the network has {leaves[path].shape}"
+      f"{published[path]} {tensor.shape}, the network has {leaves[path].shape}"
       for path, tensor in tensors.items()
       if tensor.shape != leaves[path].shape
   )
   if missing or unexpected or misshapen:
     raise ValueError(
-        f"state does not fit; missing: {', '.join(missing) or 'none'};"
-        f" unexpected: {', '.join(unexpected) or 'none'};"
-        f" wrong shape (ours): {'; '.join(misshapen) or 'none'}"
+        f"state does not fit; missing: {names.few(missing)};"
+        f" unexpected: {names.few(unexpected)};"
+        f" wrong shape (ours): {names.few(misshapen)}"
     )

@@ -1,4 +1,8 @@
-"""Checkpoints with Orbax: the whole state, and where we are in the data."""
+"""Checkpoints with Orbax: the whole state, and where we are in the data.
+
+All processes save together. Each reads by itself, so that damage which one of
+them meets cannot leave the others waiting; then all agree on what they found.
+"""
 
 import logging
 import pathlib
@@ -13,6 +17,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from dmjax import parallel
 from dmjax.methods import TrainState
+from dmjax.train import fitting
 
 
 def open_manager(
@@ -68,51 +73,142 @@ def save(
   )
 
 
-def restore(
-    manager: ocp.CheckpointManager, like: TrainState
-) -> tuple[TrainState, Any] | None:
-  """The newest checkpoint that can be read.
+def steps_of(workdir: pathlib.Path) -> list[int]:
+  """The steps of the checkpoints of a run that are whole, the newest first."""
+  found = (workdir / "checkpoints").glob("[0-9]*")
+  return sorted((int(p.name) for p in found if p.name.isdigit()), reverse=True)
 
-  A checkpoint that cannot is moved aside with a warning, once, and all processes
-  try the one before it.
+
+def best_step(workdir: pathlib.Path, metric: str = "top1") -> int:
+  """The step whose checkpoint has the highest evaluation.
 
   Args:
-    manager: Of the run.
-    like: A state of the structure expected.
+    workdir: Of the run.
+    metric: By which it is chosen.
 
   Returns:
-    The state and its host-side data, or None where there is no checkpoint.
+    The step.
+
+  Raises:
+    ValueError: For a run without a checkpoint that was evaluated.
   """
-  like = parallel.to_global(like)
-  for step in sorted(manager.all_steps(), reverse=True):
-    try:
-      restored, error = manager.restore(
-          step,
-          args=ocp.args.Composite(
-              state=ocp.args.StandardRestore(like), data=ocp.args.JsonRestore()
-          ),
-      ), None
-    except Exception as found:  # pylint: disable=broad-exception-caught
-      # Orbax, TensorStore and JSON each have errors of their own for damage.
-      error = found
-    failed = multihost_utils.process_allgather(np.array(error is not None))
-    if not failed.any():
-      return restored.state, restored.data
-    _set_aside(manager, step, error)
+  found = {}
+  for step in steps_of(workdir):
+    data, _ = _unless_damaged(_host_side, workdir / "checkpoints" / str(step))
+    if data and metric in data["metrics"]:
+      found[step] = data["metrics"][metric]
+  if not found:
+    raise ValueError(f"workdir {str(workdir)!r} has no evaluated checkpoint")
+  return max(found, key=found.get)
+
+
+def restore(
+    workdir: pathlib.Path,
+    like: TrainState,
+    *,
+    step: int | None = None,
+    repair: bool = False,
+) -> tuple[TrainState, Any] | None:
+  """The newest checkpoint that can be read, the same on all processes.
+
+  One that cannot be read is passed over with a warning. One that can be read and
+  does not fit is an error; it is not touched.
+
+  Args:
+    workdir: Of the run.
+    like: A state of the structure expected.
+    step: The checkpoint of this step, and no other.
+    repair: Move what cannot be read to `workdir/damaged`. For the training
+      process of the run alone.
+
+  Returns:
+    The state, of NumPy arrays, and its host-side data; None where there is no
+    checkpoint.
+
+  Raises:
+    ValueError: For a checkpoint that does not fit, with the leaves that differ;
+      for a `step` that is not there or cannot be read.
+  """
+  if step is not None and step not in steps_of(workdir):
+    raise ValueError(
+        f"{str(workdir)!r} has no checkpoint of step {step}; it has"
+        f" {steps_of(workdir) or 'none'}"
+    )
+  for each in steps_of(workdir) if step is None else [step]:
+    directory = workdir / "checkpoints" / str(each)
+    found, error = _try_to_read(directory, like)
+    if not _anywhere(error is not None):
+      return found
+    if step is not None:
+      raise ValueError(f"checkpoint {directory} cannot be read: {error}")
+    _pass_over(directory, error, repair)
   return None
 
 
-def _set_aside(manager, step, error):
-  """Moves a checkpoint, once, while no process reads it."""
+def _try_to_read(directory, like):
+  """State and host-side data, or what came in between."""
+  shapes, error = _unless_damaged(_shapes, directory)
+  if error is not None:
+    return None, error
+  fitting.check(f"checkpoint {directory}", shapes, like)
+  return _unless_damaged(_contents, directory, shapes, like)
+
+
+def _unless_damaged(read, *arguments):
+  """What was read, or the error; the machine's own errors are no damage."""
+  try:
+    return read(*arguments), None
+  except (MemoryError, PermissionError):
+    raise
+  except Exception as error:  # pylint: disable=broad-exception-caught
+    return None, error  # Orbax, TensorStore and JSON have errors of their own.
+
+
+def _shapes(directory):
+  with _reader(ocp.PyTreeCheckpointHandler) as reader:
+    return reader.metadata(directory / "state").item_metadata.tree
+
+
+def _contents(directory, shapes, like):
+  arguments = jax.tree.map(lambda _: ocp.RestoreArgs(np.ndarray), shapes)
+  with _reader(ocp.PyTreeCheckpointHandler) as reader:
+    arguments = ocp.args.PyTreeRestore(restore_args=arguments)
+    tree = reader.restore(directory / "state", args=arguments)
+  return fitting.arranged(tree, like), _host_side(directory)
+
+
+def _host_side(directory):
+  with _reader(ocp.JsonCheckpointHandler) as reader:
+    return reader.restore(directory / "data", args=ocp.args.JsonRestore())
+
+
+def _reader(handler):
+  """A reader that waits for no other process."""
+  alone = ocp.options.MultiprocessingOptions(
+      primary_host=None, active_processes={jax.process_index()},
+      barrier_sync_key_prefix=f"reader_{jax.process_index()}",
+  )
+  return ocp.Checkpointer(
+      handler(multiprocessing_options=alone), multiprocessing_options=alone
+  )
+
+
+def _anywhere(flag: bool) -> bool:
+  """Whether the flag is set on any process."""
+  return bool(np.any(multihost_utils.process_allgather(np.array(flag))))
+
+
+def _pass_over(directory, error, repair):
+  """Says that a checkpoint cannot be read, and moves it once if it is ours."""
+  reason = str(error or "by another process").split("\n")[0][:200]
+  aside = directory.parent.parent / "damaged" / directory.name
   if jax.process_index() == 0:
-    damaged = pathlib.Path(manager.directory) / str(step)
-    aside = damaged.parent.parent / "damaged" / str(step)
     logging.warning(
-        "checkpoint %s cannot be read (%s); moved to %s, trying the one before",
-        damaged, str(error or "by another process").split("\n")[0][:200], aside,
+        "checkpoint %s cannot be read (%s)%s; trying the one before", directory,
+        reason, f"; moved to {aside}" if repair else "",
     )
+  if repair and jax.process_index() == 0:
     aside.parent.mkdir(exist_ok=True)
     shutil.rmtree(aside, ignore_errors=True)
-    shutil.move(damaged, aside)
-  multihost_utils.sync_global_devices("damaged checkpoint moved")
-  manager.reload()
+    shutil.move(directory, aside)
+  multihost_utils.sync_global_devices(f"passed over {directory.name}")

@@ -38,6 +38,14 @@ def of_run(config: Any, size: int) -> Durations:
           ("checkpoint", "every"), ("log", "every"),
       )
   }
+  if inner["schedule"] > total:
+    raise ValueError(
+        f"schedule.warmup must be at most the {total} steps of total, got"
+        f" {config.schedule.warmup!r}"
+    )
+  for name in ("evaluate", "checkpoint", "log"):
+    if not float(_DURATION.fullmatch(config[name].every)[1]):
+      raise ValueError(f"{name}.every must be > 0, got {config[name].every!r}")
   return Durations(
       total, size // config.batch_size, inner["schedule"],
       *(max(1, inner[name]) for name in ("evaluate", "checkpoint", "log")),
@@ -68,7 +76,7 @@ def steps(
   Raises:
     ValueError: For what is not a duration.
   """
-  match = _DURATION.fullmatch(duration)
+  match = isinstance(duration, str) and _DURATION.fullmatch(duration)
   if not match or (match[2] == "%" and total is None):
     raise ValueError(
         f"{name} must be a duration such as '20 epochs', '500 steps' or"
@@ -82,6 +90,15 @@ def steps(
       "%": (total or 0) / 100,
   }
   return round(amount * per_unit[match[2].rstrip("s")])
+
+
+def grows(old: str, new: str) -> bool:
+  """Whether a duration is a longer one in the same unit."""
+  old, new = _DURATION.fullmatch(old), _DURATION.fullmatch(new)
+  if not (old and new):
+    return False
+  same = old[2].rstrip("s") == new[2].rstrip("s")
+  return same and float(new[1]) > float(old[1])
 
 
 def steps_per_call(limit: int, times: Durations) -> int:

@@ -29,10 +29,13 @@ def make_evaluator(run: Run) -> Callable[[TrainState], dict[str, float]]:
   pipeline = run.pipeline("test")
   measure = metrics_lib.measure(run.method.predict, run.test_mixer.mix)
   step = parallel.pmap(step_lib.make_eval_step(measure, _preparer(pipeline)))
+  # As many rows on every device; what is too much is padding.
+  devices = jax.device_count()
+  batch_size = -(-run.config.evaluate.batch_size // devices) * devices
 
   def evaluate_split(state):
     parts = []
-    for batch in _batches(pipeline, run.config.evaluate.batch_size):
+    for batch in _batches(pipeline, batch_size):
       parts.append(step(state, parallel.shard(batch), pipeline.shared)[1])
       # Waits for the batch before: this one is computed while the next is read.
       parts[-2:-1] = jax.device_get(parts[-2:-1])

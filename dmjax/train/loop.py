@@ -1,26 +1,25 @@
 """The training loop, top to bottom."""
 
 from collections.abc import Iterator
-import contextlib
-import logging
 import pathlib
-import signal
-import threading
+import sys
 from typing import Any, NamedTuple
 
 import jax
-from jax.experimental import multihost_utils
+import jax.numpy as jnp
 import numpy as np
 
 from dmjax import methods
 from dmjax import parallel
 from dmjax.data import base
+from dmjax.train import borrowed
 from dmjax.train import checkpoint
 from dmjax.train import durations
 from dmjax.train import evaluation
 from dmjax.train import preview
 from dmjax.train import progress
 from dmjax.train import run as run_lib
+from dmjax.train import signals
 from dmjax.train import step as step_lib
 from dmjax.train import workdir as workdir_lib
 from dmjax.train.run import Run
@@ -31,15 +30,21 @@ class Result(NamedTuple):
 
   Attributes:
     step: The step it ended at.
-    finished: False for a run that was asked to stop and saved its state.
+    signal: The one that asked it to stop, after which it saved its state; 0 for
+      a run that is finished.
     metrics: Of the last evaluation.
     images_per_second: Of training, without compilation and evaluation.
   """
 
   step: int
-  finished: bool
+  signal: int
   metrics: dict[str, float]
   images_per_second: float
+
+  @property
+  def finished(self) -> bool:
+    """Whether the run came to its end."""
+    return not self.signal
 
 
 def train(config: Any, workdir: pathlib.Path) -> Result:
@@ -57,23 +62,31 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     ValueError: For a bad configuration, or a workdir that is another's.
     progress.Diverged: For a loss that is not finite.
   """
-  run = run_lib.assemble(config)
+  config = workdir_lib.with_absolute_paths(config)
   workdir_lib.check(workdir, config)
+  run = run_lib.assemble(config, workdir=workdir)
+  # What cannot be read is known before anything is written.
   for split in run.sources:
-    run.pipeline(split)  # Data that cannot be read is known before a file is.
-  workdir_lib.claim(workdir, config)
-  with _sigterm() as stopping:
-    return _train(run, workdir, stopping)
+    run.pipeline(split)
+  new = not checkpoint.steps_of(workdir)
+  variables = run_lib.first_variables(run) if new else None
+  workdir_lib.claim(workdir, config, run.sources["train"], run.example["x"])
+  borrowed.keep(workdir, run.borrowed)
+  with signals.asked_to_stop() as stopping:
+    return _train(run, workdir, variables, stopping)
 
 
-def _train(run, workdir, stopping):
+def _train(run, workdir, variables, stopping):
   config, times, data = run.config, run.times, run.pipeline("train")
   per_call = durations.steps_per_call(config.steps_per_call, times)
   evaluate = evaluation.make_evaluator(run)
-  manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
-  state = parallel.replicate(first_state(run, config.seed))
-  state, restored = checkpoint.restore(manager, state) or (state, {})
+  shapes = step_lib.shapes_of_state(run.method, run.optimizer, run.example)
+  found = checkpoint.restore(workdir, shapes, repair=True)
+  state, restored = found or (first_state(run, config.seed, variables), {})
   start = step = int(state.step)
+  if 0 < step < times.total and jax.process_index() == 0:
+    print(f"going on from step {step} of {times.total}", file=sys.stderr)
+  manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   stream = data.batches(config.batch_size, config.seed, restored.get("position"))
   following = updates(
       compile_step(run, per_call), parallel.replicate(state), data, stream,
@@ -89,8 +102,8 @@ def _train(run, workdir, stopping):
   # The order is the promise: evaluate and save what is, then take the next
   # batch. A run that is killed anywhere resumes with that very batch.
   while True:
-    done = step == times.total
-    stop = done or stopping(step)
+    done, asked = step == times.total, stopping(step)
+    stop = done or asked
     if step > start and (done or _due(step, times.evaluate, per_call)):
       reporter.stop()
       metrics = evaluate(state)
@@ -98,7 +111,8 @@ def _train(run, workdir, stopping):
       if run.method.learned and jax.process_index() == 0:
         preview.save_masks(run, run.method.learned(state), workdir / "masks.png")
     if step > start and (stop or _due(step, times.checkpoint, per_call)):
-      reporter.stop()  # Raises for a loss that is not finite, before saving.
+      reporter.stop()  # Raises for what is not finite, before it is saved.
+      _check_finite(step, state)
       host_side = {"position": stream.position(), "metrics": metrics}
       checkpoint.save(manager, step, state, host_side, metrics)
     if stop:
@@ -114,14 +128,43 @@ def _train(run, workdir, stopping):
   manager.wait_until_finished()
   manager.close()
   reporter.close()
-  return Result(step, done, metrics, reporter.images_per_second)
+  signal = 0 if done else asked
+  return Result(step, signal, metrics, reporter.images_per_second)
 
 
-def first_state(run: Run, seed: int) -> methods.TrainState:
-  """The state of a run before its first step, on one device."""
+@jax.jit
+def _is_finite(state):
+  floats = [
+      leaf for leaf in jax.tree.leaves(state)
+      if jnp.issubdtype(leaf.dtype, jnp.floating)
+  ]
+  return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in floats]))
+
+
+def _check_finite(step, state):
+  """Raises Diverged rather than let what is not finite be saved."""
+  if not _is_finite(state):
+    raise progress.Diverged(
+        f"parameters or averages are not finite at step {step};"
+        f" {progress.WAY_OUT}"
+    )
+
+
+def first_state(
+    run: Run, seed: int, variables: Any = None
+) -> methods.TrainState:
+  """The state of a run before its first step, on one device.
+
+  Args:
+    run: The run.
+    seed: Of the run.
+    variables: Of the network, see `run.first_variables`; drawn where None.
+
+  Returns:
+    The state.
+  """
   return step_lib.create_state(
-      run.method, run.optimizer, jax.random.key(seed), run.example,
-      run_lib.pretrained(run),
+      run.method, run.optimizer, jax.random.key(seed), run.example, variables
   )
 
 
@@ -176,42 +219,28 @@ def updates(
     yield state, metrics
 
 
-def evaluate(config: Any, workdir: pathlib.Path) -> dict[str, float]:
-  """Evaluates the newest checkpoint of a run on its test split.
+def evaluate(
+    config: Any, workdir: pathlib.Path, step: int | None = None
+) -> dict[str, float]:
+  """Evaluates a checkpoint of a run on its test split.
 
   Args:
-    config: The configuration of the run.
-    workdir: Of the run.
+    config: The configuration of the run, or one that differs in its data.
+    workdir: Of the run. The training data need not be there.
+    step: Of the checkpoint; the newest by default.
 
   Returns:
     The metrics, as fractions.
 
   Raises:
-    ValueError: Where the run has no checkpoint.
+    ValueError: Where the run has no such checkpoint, or other classes.
   """
-  run = run_lib.assemble(config)
-  state = parallel.replicate(run_lib.restore(run, workdir))
+  blank = workdir_lib.blank_source(workdir)
+  run = run_lib.assemble(config, workdir=workdir, train=blank)
+  state = parallel.replicate(run_lib.restore(run, workdir, step))
   return evaluation.make_evaluator(run)(state)
 
 
 def _due(step, every, per_call):
   """Whether a multiple of `every` was reached in the last call."""
   return step // every > (step - per_call) // every
-
-
-@contextlib.contextmanager
-def _sigterm():
-  """`step -> bool`: whether SIGTERM asked to stop, the same on all processes."""
-  if jax.process_count() > 1:
-    yield multihost_utils.reached_preemption_sync_point
-    return
-  if threading.current_thread() is not threading.main_thread():
-    logging.warning("not the main thread: SIGTERM will not save a checkpoint")
-    yield lambda step: False
-    return
-  asked = threading.Event()
-  before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
-  try:
-    yield lambda step: asked.is_set()
-  finally:
-    signal.signal(signal.SIGTERM, before)

@@ -1,17 +1,22 @@
-"""What augmentation and mixers make of images, as pictures."""
+"""What augmentation and mixers make of images, as drawing."""
 
+import collections
 import functools
+import inspect
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tqdm
 
 from dmjax import methods
 from dmjax import mixers
 from dmjax import randomness
 from dmjax.data import photos
 from dmjax.methods import guidance
+from dmjax.train import comparisons
+from dmjax.train import drawing
 from dmjax.train import plots
 from dmjax.train.run import Run
 
@@ -24,26 +29,103 @@ _SHOWN = {
     "comixup": {"partition": 6},
 }
 _MAP_SIZE = 24
+_WHERE = {"manifold_mixup": "\nat stage 0", "alignmix": "\nof pixels"}
+
+_COLUMNS = 8
+_CANDIDATES = 32  # Rows that are mixed, of which the columns are chosen.
 
 
 def save(run: Run, path: pathlib.Path) -> None:
-  """Draws mixed images of the first rows of training, with their weights.
+  """Draws mixed images of random rows of training, with their weights.
+
+  As far as there are, each is of another class, and mixed with another one.
 
   Args:
     run: The run.
     path: The picture.
   """
+  images, labels, mixed, stages = _mixed(run)
+  draw, row = _columns(labels, mixed)
+  of_columns = lambda leaf: leaf[draw, row]
+  drawing.mixed_batch(
+      images, labels, jax.tree.map(of_columns, mixed),
+      run.pipeline("train").class_names, path, stages=stages[draw, row],
+      title=plots.title_of(run.config), note=_note(run),
+  )
+
+
+def _mixed(run):
+  """Images, labels, `D` mixes of them, and the stage of each `[D, B]`."""
   data, mixer = run.pipeline("train"), run.mixer
+  # Mixers of hidden layers draw a stage per batch: several draws show several.
+  draws = _COLUMNS if mixer.guidance.hidden else 1
 
   # In one compiled call: op by op it took a fifth of a short run.
+  @jax.jit
   def draw(key, batch, shared):
     batch = data.select(batch, shared)
     guides = guidance.training_free(mixer.guidance, batch["x"])
-    return batch["x"], batch["label"], mixer.mix(key, batch["x"], **guides)
 
-  rows = data.rows(np.arange(min(8, data.size)))
-  shown = jax.device_get(jax.jit(draw)(_key(run), rows, data.shared))
-  plots.mixed_batch(*shown, data.class_names, path)
+    def mix(key):
+      mixed = mixer.mix(key, batch["x"], **guides)
+      return mixed, _stage(run, key, len(batch["x"]))
+
+    mixed = jax.lax.map(mix, jax.random.split(key, draws))
+    return batch["x"], batch["label"], *mixed
+
+  key = _key(run)
+  rows = np.asarray(jax.random.permutation(key, data.size))[:_CANDIDATES]
+  return jax.device_get(draw(key, data.rows(rows), data.shared))
+
+
+def _stage(run, key, batch):
+  """The stage at which each row is mixed, `int32[B]`; 0 for the input."""
+  # What is drawn depends on key and B alone: a probe finds where it acts.
+  x = jnp.arange(batch, dtype=jnp.float32).reshape(-1, 1, 1, 1)
+  x = jnp.broadcast_to(x, (batch, 2, 2, 1))
+  found = jnp.zeros(batch, jnp.int32)
+  for stage in sorted(_stages_of(run.config.mix) - {0}):
+    mixed = run.mixer.mix(key, x, stage=stage).x
+    found = jnp.where(jnp.any(mixed != x, axis=(1, 2, 3)), stage, found)
+  return found
+
+
+def _stages_of(spec):
+  """The stages that a `mix` section can draw."""
+  parts = [*spec.get("mixers", ()), *filter(None, [spec.get("mixer")])]
+  stages = set().union(*map(_stages_of, parts))
+  mixer = mixers.MIXERS.get(spec["name"], mixers.identity)
+  option = inspect.signature(mixer).parameters.get("stages")
+  return stages | set(spec.get("stages", option.default) if option else ())
+
+
+def _columns(labels, mixed):
+  """Draws and rows: of each draw in turn a class that is not shown yet."""
+  draws, batch = mixed.weights.shape[:2]
+  other = labels[mixed.sources] != labels[mixed.sources[..., :1]]
+  plain = ~np.any(other & (mixed.weights > 0), axis=2)
+  shown, rows = collections.Counter(), []
+  for column in range(min(_COLUMNS, batch)):
+    left = [row for row in range(batch) if row not in rows]
+    rank = lambda row: (shown[labels[row]], plain[column % draws, row])
+    rows.append(min(left, key=rank))
+    shown[labels[rows[-1]]] += 1
+  return np.arange(len(rows)) % draws, np.array(rows)
+
+
+def _note(run):
+  """What the picture cannot show of training."""
+  needs = run.mixer.guidance
+  stand_in = " and ".join(sorted(needs.before))
+  notes = {
+      "Where a stage is named, its output is mixed inside the network, and the"
+      " input stays as it is.": needs.hidden,
+      f"Guided by a stand-in for {stand_in} that needs no network.": stand_in,
+      "The forward pass on the mix then changes the weights.": needs.after,
+      "The pairs; what is learned of mixing them is in masks.png.":
+          run.method.learned,
+  }
+  return "\n".join(note for note, holds in notes.items() if holds)
 
 
 def save_augmented(run: Run, path: pathlib.Path) -> None:
@@ -58,10 +140,14 @@ def save_augmented(run: Run, path: pathlib.Path) -> None:
   batch = data.batches(count, run.config.seed).next()
 
   def prepare(key, batch, shared):
-    return run.augment(key, data.select(batch, shared)["x"])
+    batch = data.select(batch, shared)
+    return run.augment(key, batch["x"]), batch["label"]
 
-  images = jax.jit(prepare)(_key(run), batch, data.shared)
-  plots.images(jax.device_get(images), path)
+  shown = jax.jit(prepare)(_key(run), batch, data.shared)
+  images, labels = jax.device_get(shown)
+  names = [drawing.name_of(data.class_names, label) for label in labels]
+  title = f"{pathlib.Path(run.config.data.name).name}: augmented, not mixed yet"
+  drawing.images(images, path, names=names, title=title)
 
 
 def _key(run):
@@ -84,8 +170,13 @@ def save_all(path: pathlib.Path, *, seed: int = 0) -> None:
   images, names = photos.pairs()
   images = jnp.asarray(images, jnp.float32) / 255
   key = jax.random.key(seed)
-  mixed = {name: _mix(name, key, images) for name in mixers.MIXERS}
-  plots.zoo(jax.device_get(images), names, mixed, path)
+  # Each compiles; where stderr is no terminal a bar would be but one long line.
+  bar = tqdm.tqdm(mixers.MIXERS, "mixers", unit="mixer", disable=None)
+  mixed = {}
+  for name in bar:
+    bar.set_postfix_str(name)
+    mixed[name + _WHERE.get(name, "")] = _mix(name, key, images)
+  comparisons.zoo(jax.device_get(images), names, mixed, path)
 
 
 def _mix(name, key, images):
@@ -128,4 +219,4 @@ def save_masks(
   rows = data.rows(np.arange(min(6, data.size)))
   images = jax.jit(data.select)(rows, data.shared)["x"]
   mixed = [jax.device_get(draw(images, lam)) for lam in LAMBDAS]
-  plots.masks(jax.device_get(images), mixed, LAMBDAS, path)
+  comparisons.masks(jax.device_get(images), mixed, LAMBDAS, path)

@@ -1,30 +1,37 @@
-"""What a run tells people: progress line, metrics.jsonl, TensorBoard, curves."""
+"""What a run tells people: progress, metrics.jsonl, TensorBoard, curves."""
 
 import json
 import pathlib
 import statistics
 import sys
-import time
 from typing import Any
 
 import jax
 import numpy as np
 import tensorboardX
-import tqdm
 
+from dmjax.train import display
+from dmjax.train import pace
 from dmjax.train import plots
 from dmjax.train import workdir as workdir_lib
 
+WAY_OUT = (
+    "lower optimizer.lr, clip gradients with optimizer.clip_norm, or lengthen"
+    " schedule.warmup. The last checkpoint is from before"
+)
+
 
 class Diverged(RuntimeError):
-  """The loss is no longer a finite number."""
+  """Loss, gradients or parameters are no longer finite numbers."""
 
 
 class Reporter:
   """Writes metrics and shows progress, on the first process alone.
 
   `metrics.jsonl` holds one object per report. A resumed run drops the rows
-  after the step it resumes from, so that no step stands there twice.
+  after the step it resumes from, so that no step stands there twice. The
+  `images_per_second` of a report are those of the last ten seconds, and left
+  out of the first where that holds nothing but the compiling call.
   """
 
   def __init__(
@@ -36,22 +43,19 @@ class Reporter:
       batch_size: int,
       note: str = "",
   ):
-    self._batch_size = batch_size
+    self._batch_size, self._total = batch_size, total
     self._pending: list[tuple[int, Any]] = []
     self._active = jax.process_index() == 0
-    self._seconds, self._images, self._since = 0.0, 0, None
+    self._pace, self._loss = pace.Pace(), None
     self.workdir = workdir
     if self._active:
       self._truncate(step)
       self._events = tensorboardX.SummaryWriter(
           str(workdir / "tensorboard"), purge_step=step + 1 if step else None
       )
-    # Where the output is no terminal, a line every ten seconds is enough.
-    self._bar = tqdm.tqdm(
-        total=total * batch_size, initial=step * batch_size, unit="img",
-        unit_scale=True, disable=not self._active, dynamic_ncols=True,
-        mininterval=0.1 if sys.stderr.isatty() else 10, desc=f"train ({note})" if note else "train",
-    )
+    if self._active and note:  # A line of its own: a bar has no room for it.
+      print(f"every step costs {note}", file=sys.stderr)
+    self._display = display.open_display(step, total, active=self._active)
 
   def _truncate(self, step):
     path = self.workdir / "metrics.jsonl"
@@ -61,27 +65,31 @@ class Reporter:
 
   def start(self) -> None:
     """Starts the clock of images/s, unless it runs."""
-    if self._since is None:
-      self._since = time.perf_counter()
+    self._pace.start()
 
   def stop(self) -> None:
     """Reads what is pending and stops the clock: for evaluation and saving."""
     self.flush()
-    if self._since is not None:
-      self._seconds += time.perf_counter() - self._since
-    self._since = None
+    self._pace.stop()
 
   @property
   def images_per_second(self) -> float:
-    """Training images per second while the clock ran."""
-    return self._images / self._seconds if self._seconds else 0.0
+    """Of the whole training while the clock ran, 0 before it did."""
+    return self._pace.mean
 
   def step(self, step: int, metrics: Any, steps: int) -> None:
     """Notes the metrics of a call that ended at `step`, still on the device."""
     self._pending.append((step, metrics))
-    self._bar.update(steps * self._batch_size)
-    if self._since is not None:
-      self._images += steps * self._batch_size
+    self._pace.add(steps * self._batch_size)
+    self._show(step)
+
+  def _show(self, step):
+    words = [] if self._loss is None else [f"loss {self._loss:.3f}"]
+    if self._pace.rate:
+      left = self._pace.remaining((self._total - step) * self._batch_size)
+      words.append(f"{self._pace.rate:,.0f} images/s")
+      words.append(f"ETA {pace.in_words(left)}")
+    self._display.show(step, ", ".join(words))
 
   def flush(self, name: str = "train") -> None:
     """Reads what is pending, writes its mean, and checks that it is finite.
@@ -96,25 +104,27 @@ class Reporter:
       return
     step = self._pending[-1][0]
     calls = jax.device_get([metrics for _, metrics in self._pending])
+    self._pace.mark()  # Metrics on the host: the steps have run.
     sums = jax.tree.map(lambda *leaves: np.concatenate(leaves), *calls)
     self._pending = []
     means = {k: total.sum() / n.sum() for k, (total, n) in sums.items()}
-    self._check(step, sums["loss"][0])
-    if self._active:
-      means["images_per_second"] = self.images_per_second
-      self.write(step, {f"{name}/{k}": float(v) for k, v in means.items()})
-      self._bar.set_postfix_str(f"loss {means['loss']:.3f}", refresh=False)
+    self._check(step, sums)
+    self._loss = means["loss"]
+    if self._pace.rate:
+      means["images_per_second"] = self._pace.rate
+    self.write(step, {f"{name}/{k}": float(v) for k, v in means.items()})
+    self._show(step)
 
-  def _check(self, step, losses):
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
-      steps = step - len(losses) + 1 + bad
-      raise Diverged(
-          f"the loss is {losses[bad[0]]} at step {steps[0]} ({bad.size} of the"
-          f" steps {step - len(losses) + 1} to {step}); lower optimizer.lr, clip"
-          " gradients with optimizer.clip_norm, or lengthen schedule.warmup."
-          " The last checkpoint is from before."
-      )
+  def _check(self, step, sums):
+    for key, what in (("loss", "loss"), ("grad_norm", "gradient norm")):
+      values = sums[key][0] if key in sums else np.zeros(1)
+      bad = np.flatnonzero(~np.isfinite(values))
+      if bad.size:
+        first = step - len(values) + 1
+        raise Diverged(
+            f"the {what} is {values[bad[0]]} at step {first + bad[0]} ({bad.size}"
+            f" of the steps {first} to {step}); {WAY_OUT}"
+        )
 
   def write(self, step: int, metrics: dict[str, float]) -> None:
     """Writes one row of metrics."""
@@ -127,11 +137,16 @@ class Reporter:
 
   def close(self) -> None:
     """Ends the progress line and draws the curves."""
-    self._bar.close()
+    self._display.close()
     if self._active:
       self._events.close()
       rows = read_metrics(self.workdir)
-      plots.curves(rows, self.workdir / "curves.png")
+      plots.curves(rows, self.workdir / "curves.png", title=self._title())
+
+  def _title(self):
+    if not (self.workdir / "config.json").is_file():
+      return self.workdir.name
+    return plots.title_of(workdir_lib.read_config(self.workdir))
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, float]]:

@@ -11,17 +11,19 @@ import optax
 
 from dmjax import losses
 from dmjax import methods
-from dmjax import mixers
 from dmjax import models
 from dmjax import names
 from dmjax import parallel
+from dmjax import randomness
 from dmjax.data import base
 from dmjax.data import examples
 from dmjax.data import pipelines
 from dmjax.data import sources as sources_lib
 from dmjax.train import augmentation
+from dmjax.train import borrowed as borrowed_lib
 from dmjax.train import checkpoint
 from dmjax.train import durations
+from dmjax.train import fitting
 from dmjax.train import mixing
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
@@ -44,6 +46,7 @@ class Run(NamedTuple):
     optimizer: How.
     schedule: The learning rate.
     augment: `(key, x) -> x`, the training augmentation.
+    borrowed: Steps of other runs whose checkpoints it uses, by their workdirs.
   """
 
   config: Any
@@ -57,13 +60,17 @@ class Run(NamedTuple):
   optimizer: optax.GradientTransformation
   schedule: optax.Schedule
   augment: Callable[[jax.Array, jax.Array], jax.Array]
+  borrowed: Mapping[str, int]
 
 
-def assemble(config: Any, **sources: base.Source) -> Run:
+def assemble(
+    config: Any, *, workdir: pathlib.Path | None = None, **sources: base.Source
+) -> Run:
   """Makes the parts of a configuration; decodes, compiles and writes nothing.
 
   Args:
     config: The configuration.
+    workdir: Of the run, where copies of what it borrows may lie.
     **sources: `train` or `test`, instead of those of the configuration.
 
   Returns:
@@ -80,7 +87,10 @@ def assemble(config: Any, **sources: base.Source) -> Run:
   validate.check_data(config, sources, example)
   times = durations.of_run(config, sources["train"].size)
   optimizer, schedule = optimizer_lib.of_run(config, times)
-  mixer = mixing.make_mixer(config.mix, learned_mixer)
+  borrowed = {}
+  mixer = mixing.make_mixer(
+      config.mix, functools.partial(_learned_mixer, workdir, borrowed)
+  )
   test_mixer = mixing.make_mixer(config.evaluate.mix)
   parts = methods.Parts(
       network=functools.partial(_network, config),
@@ -94,7 +104,7 @@ def assemble(config: Any, **sources: base.Source) -> Run:
   return Run(
       config, sources, _opener(config.data, sources), example, times, mixer,
       test_mixer, _method(config.method, parts), optimizer, schedule,
-      augmentation.make_augment(config.data),
+      augmentation.make_augment(config.data), borrowed,
   )
 
 
@@ -130,23 +140,28 @@ def _method(section, parts):
   return make(parts, **options)
 
 
-def pretrained(run: Run) -> Any:
-  """Variables of the network from the file `config.pretrained`, None without.
+def first_variables(run: Run) -> Any:
+  """What the network starts from, if the configuration names it.
 
   Args:
-    run: The run; a head of another size than the file's is initialised anew.
+    run: The run. `config.pretrained` is a file, `config.init_from` the workdir
+      of another run. A head of another size than theirs is initialised anew.
 
   Returns:
-    The variables.
+    The variables; None where all of them are initialised.
 
   Raises:
-    ValueError: For a file that does not fit the network.
+    ValueError: For a file or a run that does not fit the network.
   """
-  config = run.config
+  config, network, x = run.config, run.method.network, run.example["x"]
+  key = randomness.for_purpose(jax.random.key(config.seed), "head")
+  if config.init_from:
+    other, state = load(config.init_from)
+    variables = jax.device_get(other.method.variables(state))
+    return _with_head_of(variables, network, key, x, config.init_from)
   if not config.pretrained:
     return None
-  key, x = jax.random.key(config.seed), run.example["x"]
-  shapes = jax.eval_shape(run.method.network.init, key, x)
+  shapes = jax.eval_shape(network.init, key, x)
   options = dict(config.model)
   del options["dtype"]  # Parameters are float32 in any case.
   return models.load_pretrained(
@@ -156,34 +171,73 @@ def pretrained(run: Run) -> Any:
   )[1]
 
 
-def restore(run: Run, workdir: pathlib.Path) -> methods.TrainState:
-  """The state of the newest checkpoint of a run.
+def _with_head_of(variables, network, key, x, name):
+  """The variables, with a new head where theirs is of another size."""
+  shapes = jax.eval_shape(network.init, key, x)
+  bias = variables["params"]["head"]["bias"].shape
+  if bias != shapes["params"]["head"]["bias"].shape:
+    head = jax.jit(lambda key: network.init(key, x)["params"]["head"])(key)
+    variables["params"]["head"] = head
+  fitting.check(f"init_from={name!r}", variables, shapes)
+  return variables
+
+
+def restore(
+    run: Run, workdir: pathlib.Path, step: int | None = None
+) -> methods.TrainState:
+  """The state of a checkpoint of a run.
 
   Args:
     run: The run.
     workdir: Where it lies.
+    step: Of the checkpoint; the newest by default.
 
   Returns:
     The state.
 
   Raises:
-    ValueError: Where there is no checkpoint.
+    ValueError: Where there is no such checkpoint, and for one that does not fit.
   """
-  state = step_lib.create_state(
-      run.method, run.optimizer, jax.random.key(0), run.example
-  )
-  manager = checkpoint.open_manager(workdir, keep=run.config.checkpoint.keep)
-  restored = checkpoint.restore(manager, parallel.replicate(state))
+  shapes = step_lib.shapes_of_state(run.method, run.optimizer, run.example)
+  restored = checkpoint.restore(workdir, shapes, step=step)
   if restored is None:
     raise ValueError(f"workdir {str(workdir)!r} has no checkpoint yet")
   return restored[0]
 
 
-def learned(workdir: pathlib.Path) -> tuple[Run, methods.Learned]:
+def load(
+    workdir: pathlib.Path | str, step: int | None = None
+) -> tuple[Run, methods.TrainState]:
+  """A trained run, for one's own code; its dataset need not be there.
+
+      run, state = dmjax.load("runs/a")
+      logits = run.method.predict(state, {"x": images})   # In [0, 1].
+
+  Args:
+    workdir: Of the run.
+    step: Of the checkpoint; the newest by default.
+
+  Returns:
+    The run, whose sources are blank, and its state.
+
+  Raises:
+    ValueError: For a workdir without a run, or without that checkpoint.
+  """
+  workdir = pathlib.Path(workdir)
+  config = workdir_lib.read_config(workdir)
+  blank = workdir_lib.blank_source(workdir)
+  run = assemble(config, workdir=workdir, train=blank, test=blank)
+  return run, restore(run, workdir, step)
+
+
+def learned(
+    workdir: pathlib.Path, step: int | None = None
+) -> tuple[Run, methods.Learned]:
   """A run of a method that learns to mix, and what it has learned.
 
   Args:
     workdir: Of the run.
+    step: Of the checkpoint; the newest by default.
 
   Returns:
     The two.
@@ -191,25 +245,17 @@ def learned(workdir: pathlib.Path) -> tuple[Run, methods.Learned]:
   Raises:
     ValueError: For a workdir without such a run, or without a checkpoint.
   """
-  run = assemble(workdir_lib.read_config(workdir))
+  run, state = load(workdir, step)
   if run.method.learned is None:
     raise ValueError(
         f"--workdir: {str(workdir)!r} is a run of method"
         f" {run.config.method.name!r}, which does not learn to mix"
     )
-  return run, run.method.learned(jax.device_get(restore(run, workdir)))
+  return run, run.method.learned(jax.device_get(state))
 
 
-def learned_mixer(workdir: str) -> Callable[..., mixers.Mixed]:
-  """The Mix Block of the newest checkpoint of a run, as a mixer.
-
-  Args:
-    workdir: Of a run of a method that learns to mix.
-
-  Returns:
-    The mixer, see `methods.as_mixer`.
-
-  Raises:
-    ValueError: For a workdir without such a run, or without a checkpoint.
-  """
-  return methods.as_mixer(learned(pathlib.Path(workdir))[1])
+def _learned_mixer(workdir, steps, other):
+  """The Mix Block of another run as a mixer; notes the step it is of."""
+  folder = borrowed_lib.place(workdir, other)
+  steps[other] = borrowed_lib.newest(folder)
+  return methods.as_mixer(learned(folder, steps[other])[1])

@@ -1,6 +1,7 @@
 """The compiled steps: one optimizer update, one batch of evaluation."""
 
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import jax
@@ -37,6 +38,15 @@ def create_state(
     return state.replace(opt_state=optimizer.init(state.params))
 
   return jax.jit(create)(randomness.for_purpose(key, "init"), variables)
+
+
+def shapes_of_state(
+    method: base.Method, optimizer: optax.GradientTransformation,
+    batch: base.Batch,
+) -> base.TrainState:
+  """What `create_state` returns, as shapes; nothing is computed."""
+  create = functools.partial(create_state, method, optimizer, batch=batch)
+  return jax.eval_shape(create, jax.random.key(0))
 
 
 def make_train_step(

@@ -1,11 +1,26 @@
-"""The working directory of a run: whose it is, and with what configuration."""
+"""The working directory of a run: whose it is, and what is known of it."""
 
+import copy
 import json
+import os
 import pathlib
 from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
+
+from dmjax.data import base
+from dmjax.train import durations
+
+CONFIG, DATA = "config.json", "data.json"
+
+# What a run may change when it goes on: how it is watched, and where its data
+# lie. What others have published makes no other run either.
+_FREE = (
+    "checkpoint.", "data.dir", "data.workers", "evaluate.", "log.",
+    "published.",
+)
 
 
 def check(workdir: pathlib.Path, config: Any) -> None:
@@ -13,18 +28,27 @@ def check(workdir: pathlib.Path, config: Any) -> None:
 
   Args:
     workdir: The directory.
-    config: The configuration.
+    config: The configuration. `log`, `evaluate`, `checkpoint`, `data.dir` and
+      `data.workers` may differ from that of the run, and `total` may be longer.
 
   Raises:
-    ValueError: For a directory that holds a run of another configuration.
+    ValueError: For a directory that holds something else, or a run of another
+      configuration.
   """
-  path = workdir / "config.json"
-  if not path.is_file():
+  if not (workdir / CONFIG).is_file():
+    if workdir.is_dir() and any(workdir.iterdir()):
+      raise ValueError(
+          f"workdir {str(workdir)!r} is not empty and holds no run of dmjax;"
+          " choose another with --workdir"
+      )
     return
-  old, new = json.loads(path.read_text()), json.loads(config.to_json())
-  for known in (old, new):
-    known.pop("published", None)  # What others measured makes no other run.
-  changed = _differences(old, new)
+  old, new = _read(workdir / CONFIG), json.loads(config.to_json())
+  changed = [
+      f"{key} was {was!r}, now {now!r}"
+      for key, was, now in _differences(old, new)
+      if not key.startswith(_FREE)
+      and not (key == "total" and durations.grows(was, now))
+  ]
   if changed:
     raise ValueError(
         f"workdir {str(workdir)!r} holds a run of another configuration:"
@@ -33,21 +57,28 @@ def check(workdir: pathlib.Path, config: Any) -> None:
     )
 
 
-def claim(workdir: pathlib.Path, config: Any) -> None:
-  """Writes the configuration to a new workdir; see `check`.
+def claim(workdir: pathlib.Path, config: Any, source: base.Source, x: Any) -> None:
+  """Writes down whose workdir it is; see `check`, which comes before.
 
   Args:
     workdir: The directory; made if missing.
     config: The configuration.
+    source: The training data.
+    x: Inputs of a batch of theirs, `[B, ...]`.
 
   Raises:
-    ValueError: For a directory that cannot be written, or is another run's.
+    ValueError: For a directory that cannot be written.
   """
-  path = workdir / "config.json"
+  facts = {
+      "class_names": source.class_names, "kind": source.kind,
+      "shape": x.shape[1:], "size": source.size,
+  }
   try:
     workdir.mkdir(parents=True, exist_ok=True)
-    if not path.exists() and jax.process_index() == 0:
-      write_whole(path, config.to_json(indent=2, sort_keys=True) + "\n")
+    if jax.process_index() == 0:
+      write_whole(workdir / DATA, json.dumps(facts, indent=2) + "\n")
+      text = config.to_json(indent=2, sort_keys=True)
+      write_whole(workdir / CONFIG, text + "\n")
     (workdir / f".writable-{jax.process_index()}").touch()
     (workdir / f".writable-{jax.process_index()}").unlink()
   except OSError as error:
@@ -55,7 +86,23 @@ def claim(workdir: pathlib.Path, config: Any) -> None:
         f"workdir {str(workdir)!r} cannot be written ({error.strerror});"
         " choose another with --workdir"
     ) from None
-  check(workdir, config)
+
+
+def with_absolute_paths(config: Any) -> Any:
+  """The configuration with the places it names free of the current folder."""
+  config = copy.deepcopy(config)
+  places = ((config.data, "dir"), (config.mix, "workdir"),
+            (config, "pretrained"), (config, "init_from"))
+  for section, key in places:
+    if section.get(key):
+      section[key] = _absolute(section[key])
+  if os.sep in config.data.name:
+    config.data.name = _absolute(config.data.name)
+  return config
+
+
+def _absolute(path):
+  return str(pathlib.Path(path).expanduser().absolute())
 
 
 def write_whole(path: pathlib.Path, text: str) -> None:
@@ -70,18 +117,6 @@ def write_whole(path: pathlib.Path, text: str) -> None:
   part.replace(path)
 
 
-def _differences(old, new, prefix=""):
-  """'key: was, now' for every leaf that differs between two nested dicts."""
-  lines = []
-  for key in sorted(set(old) | set(new)):
-    a, b = old.get(key), new.get(key)
-    if isinstance(a, dict) and isinstance(b, dict):
-      lines += _differences(a, b, f"{prefix}{key}.")
-    elif a != b:
-      lines.append(f"{prefix}{key} was {a!r}, now {b!r}")
-  return lines
-
-
 def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
   """The configuration of the run in a working directory.
 
@@ -92,9 +127,59 @@ def read_config(workdir: pathlib.Path) -> ml_collections.ConfigDict:
     The configuration.
 
   Raises:
-    ValueError: Where there is no run.
+    ValueError: Where there is no run, or its file is damaged.
   """
-  path = workdir / "config.json"
-  if not path.is_file():
+  if not (workdir / CONFIG).is_file():
     raise ValueError(f"--workdir: {str(workdir)!r} holds no run of dmjax")
-  return ml_collections.ConfigDict(json.loads(path.read_text()))
+  return ml_collections.ConfigDict(_with_tuples(_read(workdir / CONFIG)))
+
+
+def _with_tuples(tree):
+  """JSON knows lists alone; configurations hold tuples."""
+  if isinstance(tree, dict):
+    return {key: _with_tuples(value) for key, value in tree.items()}
+  if isinstance(tree, list):
+    return tuple(map(_with_tuples, tree))
+  return tree
+
+
+def blank_source(workdir: pathlib.Path) -> base.Source:
+  """A stand-in for the training data of a run: its classes, black images.
+
+  Args:
+    workdir: Of the run.
+
+  Returns:
+    The source, for uses of a run that need no training data.
+
+  Raises:
+    ValueError: Where it is not known what the data were.
+  """
+  if not (workdir / DATA).is_file():
+    raise ValueError(f"--workdir: {str(workdir)!r} has no {DATA}")
+  facts = _read(workdir / DATA)
+  blank = np.zeros(facts["shape"], np.uint8)
+  return base.Source(
+      lambda index: {"x": blank, "label": 0}, facts["size"],
+      tuple(facts["class_names"]), facts["kind"],
+  )
+
+
+def _read(path):
+  try:
+    return json.loads(path.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise ValueError(
+        f"{path} is damaged ({error}); restore it, or train anew with another"
+        " --workdir"
+    ) from None
+
+
+def _differences(old, new, prefix=""):
+  """Key, was and now of every leaf that differs between two nested dicts."""
+  for key in sorted(set(old) | set(new)):
+    was, now = old.get(key), new.get(key)
+    if isinstance(was, dict) and isinstance(now, dict):
+      yield from _differences(was, now, f"{prefix}{key}.")
+    elif was != now and (was == was or now == now):  # NaN is the same as NaN.
+      yield prefix + key, was, now

@@ -1,0 +1,63 @@
+"""What a trained network sees in image files."""
+
+from collections.abc import Sequence
+import pathlib
+
+import jax
+import numpy as np
+
+from dmjax import methods
+from dmjax.data import base
+from dmjax.data import examples
+from dmjax.data import folders
+from dmjax.train.run import Run
+
+
+def predict(
+    run: Run, state: methods.TrainState, paths: Sequence[pathlib.Path]
+) -> list[list[tuple[str, float]]]:
+  """The classes of images, the most probable first.
+
+  Args:
+    run: A trained run, of `run.load`.
+    state: Its state.
+    paths: Of the images, which are cropped and resized as test images are.
+
+  Returns:
+    For each image its classes with their probabilities.
+  """
+  names = run.sources["test"].class_names
+  step = jax.jit(lambda x: jax.nn.softmax(run.method.predict(state, {"x": x})))
+  found = []
+  for start in range(0, len(paths), run.config.evaluate.batch_size):
+    batch = paths[start : start + run.config.evaluate.batch_size]
+    found += list(jax.device_get(step(_images(run, batch))))
+  return [
+      [(names[i], float(p[i])) for i in np.argsort(-p, kind="stable")]
+      for p in found
+  ]
+
+
+def _images(run, paths):
+  """Test images `[B, H, W, C]` in [0, 1]."""
+  data, (side, _, channels) = run.config.data, run.example["x"].shape[1:]
+  source = base.Source(
+      lambda i: {"x": _with_channels(folders.read_image(paths[i]), channels),
+                 "label": 0},
+      len(paths), run.sources["test"].class_names,
+  )
+  size = data.test_image_size or data.image_size or side
+  rows = [
+      examples.read(source, i, size, data.test_resize)
+      for i in range(len(paths))
+  ]
+  return base.as_floats(examples.stack(rows))["x"]
+
+
+def _with_channels(pixels, channels):
+  """Grey images as colour, and colour images as grey, as the network has it."""
+  if pixels.shape[-1] == channels:
+    return pixels
+  if channels == 3:
+    return np.repeat(pixels, 3, axis=-1)
+  return np.asarray(examples.to_picture(pixels).convert("L"))[..., None]

@@ -1,0 +1,58 @@
+"""What is drawn or given in its place: refused on the host, or taken as it is."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dmjax import mixers
+
+KEY = jax.random.key(0)
+X = jnp.ones((5, 16, 16, 3))
+MAPS = {
+    "saliency": np.ones((5, 16, 16)),
+    "cam": np.ones((5, 16, 16)),
+    "attention": np.ones((5, 16)),
+    "features": np.ones((5, 4, 4, 6)),
+}
+GUIDANCE = {
+    name: {
+        option: maps
+        for option, maps in MAPS.items()
+        if option in mixers.options_of(mixer)
+    }
+    for name, mixer in mixers.MIXERS.items()
+}
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("name", sorted(mixers.MIXERS))
+@pytest.mark.parametrize("option,value,words", (
+    ("alpha", NAN, "alpha must be > 0, got nan"),
+    ("alpha", np.float32(-1), "alpha must be > 0, got -1"),
+    ("alpha", float("inf"), "alpha must be > 0, got inf"),
+    ("lam", NAN, r"lam must lie in \[0, 1\], got nan"),
+    ("lam", [0.5, 0.5, NAN, 0.5, 0.5], r"lam must lie in \[0, 1\]"),
+    ("lam", np.float32(1.5), r"lam must lie in \[0, 1\], got 1.5"),
+    ("lam", [0.5, 0.5], r"lam must be a scalar or \[B\] with B=5"),
+    ("partner", [0, 1, 2, 3, 5], r"partner must hold rows in \[0, 5\)"),
+    ("partner", np.array([0, 1, 2, 3, -1]), r"partner .* in \[0, 5\).*-1"),
+    ("partner", [0, 1, 2], r"partner must be int\[B\] with B=5"),
+    ("partner", np.zeros(5), r"partner must be int\[B\].*float"),
+    ("partner", "best", "partner must be one of .*'best'"),
+))
+def test_draws_out_of_range_are_named(name, option, value, words):
+  if option not in mixers.options_of(mixers.MIXERS[name]):
+    pytest.skip(f"{name} has no {option}")
+  with pytest.raises(ValueError, match=words):
+    mixers.MIXERS[name](KEY, X, **GUIDANCE[name], **{option: value})
+
+
+def test_traced_draws_are_taken_as_they_are():
+  partner = jnp.array([7, 0, 1, 2, 3])
+  mixed = jax.jit(
+      lambda lam, partner: mixers.mixup(KEY, X, lam=lam, partner=partner)
+  )(NAN, partner)
+  assert np.all(np.isnan(mixed.weights))
+  np.testing.assert_array_equal(mixed.sources[:, 1], partner)
+  assert np.all(np.isnan(mixers.mixup(KEY, X, lam=jnp.nan * X[:, 0, 0, 0]).x))
