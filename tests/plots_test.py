@@ -85,7 +85,7 @@ def test_a_caption_has_all_weights_and_no_class_reads_as_a_number():
 
 
 def test_long_names_are_cut():
-  assert drawing.name_of(["a_very_long_name"], 0) == "a_very_long_n…"
+  assert drawing.name_of(["a_very_long_name"], 0) == "a_very_long…"
 
 
 def texts(drawn):
@@ -164,6 +164,21 @@ def test_the_stage_of_a_hidden_mixer_is_the_one_it_draws():
   chosen = np.array(stages)[np.argmax([mixes(stage) for stage in stages], 0)]
   assert set(chosen) == set(stages)
   np.testing.assert_array_equal(found.max(axis=1), chosen)
+
+
+@pytest.mark.parametrize("mixer", ("alignmix", "manifold_mixup"))
+def test_the_input_of_a_hidden_mixer_stays_as_it_is(mixer):
+  run = a_run(name=mixer, stages=(3,))
+  run.config.seed = 0
+  x = np.random.default_rng(0).random((12, 4, 4, 1), np.float32)
+  run.pipeline = lambda split: types.SimpleNamespace(
+      rows=lambda rows: {"x": x[rows], "label": rows}, size=12, shared={},
+      select=lambda batch, shared: batch,
+  )
+  images, _, mixed, stages = preview._mixed(run)
+  for batch in mixed.x:
+    np.testing.assert_array_equal(batch, images)
+  assert (mixed.weights < 1).any() and (stages == 3).any()
 
 
 def test_mixers_of_inputs_are_mixed_at_the_input():

@@ -332,12 +332,30 @@ def test_bfloat16_is_close_to_float32():
 
 
 def test_eager_and_mapped_agree():
-  keys, x = jax.random.split(KEY, 2), batch(6).reshape(2, 3, 20, 26, 3)
+  """Over two keys on each of two devices, with the default checks."""
+  keys, x = jax.random.split(KEY, 4), batch(12).reshape(4, 3, 20, 26, 3)
   plain = functools.partial(augment.rand_augment, policy=POLICY, fill=(0.5,))
-  mapped = jax.jit(jax.vmap(plain))(keys, x)
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("devices",))
+  rows = jax.sharding.PartitionSpec("devices")
+  mapped = jax.jit(jax.shard_map(
+      jax.vmap(plain), mesh=mesh, in_specs=rows, out_specs=rows
+  ))(keys, x)
   error = np.abs(plain(keys[1], x[1]) - mapped[1])
   # Rounding decides about thresholds and steps now and then.
   assert error.mean() < 1e-4 and np.mean(error > 1e-5) < 0.002
+
+
+def test_keys_or_images_may_be_the_same_on_all_devices():
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("devices",))
+  rows, same = map(jax.sharding.PartitionSpec, ("devices", None))
+  for specs in ((rows, same), (same, rows)):
+    sharded = jax.shard_map(
+        lambda keys, x: run(keys[0], x), mesh=mesh, in_specs=specs,
+        out_specs=rows,
+    )
+    keys, x = jax.random.split(KEY, 2), batch(4)
+    changed = jax.eval_shape(sharded, keys, x)
+    assert changed.shape[0] == (8 if specs[0] == rows else 4)
 
 
 def test_names_and_numbers_mean_the_same():

@@ -37,8 +37,9 @@ def box_of(mask):
 
 @given(seed=st.integers(0, 2**31 - 1))
 def test_resizemix_agrees_with_resize_and_paste(seed):
-  x = images()
+  x = np.asarray(images())
   mixed = mixer("resizemix", partner="roll")(jax.random.key(seed), x)
+  mixed = jax.device_get(mixed)
   for i in range(BATCH):
     expected, box = np.array(x[i]), box_of(mixed.mask[i])
     if box is not None:
@@ -69,7 +70,8 @@ def test_resizemix_tau_is_beta_inside_the_scope_and_uniform_outside(alpha):
 def test_resizemix_boxes_are_at_most_tau_wide():
   x = images(64, (40, 20))
   mixed = mixer("resizemix", lam=0.75)(jax.random.key(0), x)  # tau = 1/2.
-  sides = np.array([np.subtract(*box_of(m)[::-1]) for m in mixed.mask])
+  masks = np.asarray(mixed.mask)
+  sides = np.array([np.subtract(*box_of(m)[::-1]) for m in masks])
   assert sides.max(0).tolist() == [20, 10]
   np.testing.assert_allclose(mixed.weights[:, 1], sides.prod(1) / 800, 1e-6)
 
@@ -103,9 +105,9 @@ def test_snapmix_weights_are_what_is_seen_of_both_objects(seed):
   rows, columns = np.indices(SHAPE, np.float32)
   x = jnp.broadcast_to(jnp.stack([rows, columns], -1), (BATCH, *SHAPE, 2))
   cam = jax.random.normal(jax.random.key(1), (BATCH, *SHAPE))
-  mixed = mixer("snapmix", partner="roll", alpha=1.0)(
+  mixed = jax.device_get(mixer("snapmix", partner="roll", alpha=1.0)(
       jax.random.key(seed), x, cam=cam
-  )
+  ))
   maps = np.asarray(cam) - np.min(cam, axis=(1, 2), keepdims=True)
   maps = maps / maps.sum((1, 2), keepdims=True)
   for i in range(BATCH):
@@ -115,7 +117,7 @@ def test_snapmix_weights_are_what_is_seen_of_both_objects(seed):
       continue
     if 1 in np.subtract(box[1], box[0]):
       continue  # One pixel says where a box is, but not how wide.
-    inside, pasted = _slices(*box), np.asarray(mixed.x[i])[_slices(*box)]
+    inside, pasted = _slices(*box), mixed.x[i][_slices(*box)]
     partner = _slices(*_source_box(pasted))
     own, other = maps[i][inside].sum(), maps[i - 1][partner].sum()
     np.testing.assert_allclose(mixed.weights[i], (1 - own, other), atol=1e-4)
@@ -142,7 +144,7 @@ def _source_box(pasted):
 
 def test_snapmix_counts_area_where_a_map_is_flat():
   cam = jnp.full((BATCH, *SHAPE), 3.0)
-  mixed = mixer("snapmix", lam=0.5)(jax.random.key(0), images(), cam=cam)
+  mixed = mixer("snapmix")(jax.random.key(0), images(), cam=cam, lam=0.5)
   area = mixed.mask.mean((1, 2, 3))
   np.testing.assert_allclose(mixed.weights[:, 0], area, atol=1e-6)
   assert np.any(np.abs(mixed.weights.sum(1) - 1) > 0.05)
@@ -150,19 +152,19 @@ def test_snapmix_counts_area_where_a_map_is_flat():
 
 def test_snapmix_pastes_nothing_from_or_into_an_empty_box():
   x, cam = images(), images()[..., 0]
-  mixed = mixer("snapmix", lam=0.999)(jax.random.key(0), x, cam=cam)
+  mixed = mixer("snapmix")(jax.random.key(0), x, cam=cam, lam=0.999)
   np.testing.assert_array_equal(mixed.x, x)
   np.testing.assert_allclose(mixed.weights, [[1, 0]] * BATCH, atol=1e-6)
 
 
 def test_losses_take_weights_that_do_not_sum_to_one():
   cam = images()[..., 0]
-  mixed = mixer("snapmix", lam=0.4)(jax.random.key(0), images(), cam=cam)
+  mixed = mixer("snapmix")(jax.random.key(0), images(), cam=cam, lam=0.4)
   logits = jax.random.normal(jax.random.key(2), (BATCH, 5))
   same = jnp.full((BATCH, 2), 3)
   expected = mixed.weights.sum(1) * -jax.nn.log_softmax(logits)[:, 3]
   for loss in (losses.mixup_cross_entropy, losses.decoupled_cross_entropy):
-    value = loss(logits, same, mixed.weights)
+    value = jax.jit(loss)(logits, same, mixed.weights)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 

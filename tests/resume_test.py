@@ -227,7 +227,8 @@ def start(workdir):
   rows, deadline = workdir / "metrics.jsonl", time.monotonic() + 120
   before = rows.stat().st_mtime_ns if rows.exists() else 0
   while time.monotonic() < deadline and process.poll() is None:
-    if rows.exists() and rows.stat().st_mtime_ns > before:
+    found = rows.stat() if rows.exists() else None
+    if found and found.st_size and found.st_mtime_ns > before:
       break
     time.sleep(0.05)
   return process
@@ -241,7 +242,7 @@ def test_control_c_saves_and_says_how_to_go_on(tmp_path):
   assert "Ctrl-C again ends at once" in output and "Traceback" not in output
   saved = checkpoint.steps_of(tmp_path / "run")
   assert len(saved) == 1
-  assert f"stopped and saved at step {saved[0]}" in output
+  assert f"stopped at step {saved[0]}; the same command goes on" in output
   process = start(tmp_path / "run")
   process.send_signal(signal.SIGTERM)
   output, _ = process.communicate(timeout=120)

@@ -110,9 +110,12 @@ def test_several_steps_in_one_call_give_the_same_parameters(finished, tmp_path):
 
 
 def damage_newest(workdir):
-  for path in (workdir / "checkpoints" / str(newest(workdir))).rglob("state/**/*"):
-    if path.is_file():
-      path.write_bytes(b"damaged")
+  """Overwrites all files of the newest state."""
+  folder = workdir / "checkpoints" / str(newest(workdir)) / "state"
+  files = [path for path in folder.rglob("*") if path.is_file()]
+  for path in files:
+    path.write_bytes(b"damaged")
+  assert files
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
@@ -207,12 +210,25 @@ def test_killed_anywhere_a_run_ends_with_the_same_parameters(tmp_path):
   assert_same_state(whole, killed)
 
 
-def run_two_processes(workdir, port):
+PLAIN = "import sys; from dmjax import main; sys.exit(main.main(sys.argv[1:]))"
+# A process that alone cannot read the checkpoint of step 24.
+HARMED = """
+from dmjax.train import checkpoint
+read = checkpoint._contents
+def contents(directory, *rest):
+  if directory.name == "24":
+    raise OSError("the disk of one host")
+  return read(directory, *rest)
+checkpoint._contents = contents
+""" + PLAIN
+
+
+def run_two_processes(workdir, port, programs=(PLAIN, PLAIN)):
   """What each of two processes, of two devices each, has printed."""
   processes = []
-  for index in range(2):
+  for index, program in enumerate(programs):
     command = [
-        sys.executable, "-m", "dmjax.main", "train",
+        sys.executable, "-c", program, "train",
         "--config", str(ROOT / "tests" / "tiny_config.py"),
         "--workdir", str(workdir), "--distributed",
         "--coordinator", f"localhost:{port}", "--num_processes", "2",
@@ -240,9 +256,10 @@ def test_two_processes_train_and_go_on_from_the_same_checkpoint(tmp_path):
   loop.train(tiny_config.get_config(), one)
   for a, b in zip(params_of(two), params_of(one), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)
-  damage_newest(two)
-  outputs = run_two_processes(two, port + 1)
-  assert "cannot be read" in outputs[0] and "cannot be read" not in outputs[1]
+  # Damage that one process meets alone: both go on from the one before.
+  outputs = run_two_processes(two, port + 1, (PLAIN, HARMED))
+  assert "cannot be read (by another process)" in outputs[0]
+  assert "going on from step 20 of 24" in outputs[0]
   assert (two / "damaged" / "24").exists()
   for a, b in zip(params_of(two), params_of(one), strict=True):
     np.testing.assert_allclose(a, b, atol=1e-4)

@@ -57,9 +57,9 @@ def token_loop(mask, attention, grid, value):
 
 def test_transmix_without_attention_is_cutmix():
   key, x = jax.random.key(2), images(5)
-  ours, cutmix = mixers.transmix(key, x), mixers.cutmix(key, x)
+  ours, cutmix = run(key, x, {}, "transmix"), run(key, x, {}, "cutmix")
   jax.tree.map(np.testing.assert_array_equal, ours, cutmix)
-  guided = mixers.transmix(key, x, attention=maps(5, 16))
+  guided = run(key, x, {"attention": maps(5, 16)}, "transmix")
   np.testing.assert_array_equal(guided.x, cutmix.x)
   assert np.any(guided.weights != cutmix.weights)
 
@@ -298,10 +298,12 @@ def test_smmix_sides_are_those_of_the_published_range():
 
 def test_smmix_stays_inside_images_that_tokens_do_not_divide():
   x, attention = images(16, 15, 17), maps(16, 16)
-  mixed = run(jax.random.key(0), x, {"attention": attention}, "smmix")
+  mixed = jax.device_get(
+      run(jax.random.key(0), x, {"attention": attention}, "smmix")
+  )
   values = np.asarray(x)
   for row, partner in np.asarray(mixed.sources):
-    inside = np.asarray(mixed.mask[row, :, :, 0]) == 0
+    inside = mixed.mask[row, :, :, 0] == 0
     assert np.isin(mixed.x[row][inside], values[partner]).all()
     np.testing.assert_array_equal(mixed.x[row][~inside], values[row][~inside])
 
@@ -312,14 +314,16 @@ def test_smmix_stays_inside_images_that_tokens_do_not_divide():
 def test_weights_of_each_example_meet_its_own_loss():
   """The mean of lambda times loss is not the product of their means."""
   key, x = jax.random.key(0), images(2)
-  kept = mixers.mixpro(key, x, lam=0.5).mask[:, ::4, ::4, 0].reshape(2, 16)
+  half = (("lam", 0.5),)
+  mask = np.asarray(run(key, x, {}, "mixpro", half).mask)
+  kept = mask[:, ::4, ::4, 0].reshape(2, 16)
   # Row 0 attends only to what it kept, row 1 only to what was pasted.
-  attention = jnp.stack([kept[0], 1 - kept[1]])
-  mixed = mixers.mixpro(key, x, lam=0.5, attention=attention)
+  attention = np.stack([kept[0], 1 - kept[1]])
+  mixed = run(key, x, {"attention": attention}, "mixpro", half)
   np.testing.assert_array_equal(mixed.weights, [[1, 0], [0, 1]])
   logits = jnp.array([[4.0, 0.0, 0.0], [0.0, 0.0, 4.0]])
   labels = jnp.array([[0, 1], [0, 1]])
-  each = losses.mixup_cross_entropy(logits, labels, mixed.weights)
+  each = jax.jit(losses.mixup_cross_entropy)(logits, labels, mixed.weights)
   ce = -np.asarray(jax.nn.log_softmax(logits))
   np.testing.assert_allclose(each, [ce[0, 0], ce[1, 1]], rtol=1e-5)
   lam = mixed.weights.mean(0)

@@ -5,7 +5,6 @@ import inspect
 from dmjax.commands import arguments
 from dmjax.commands import exits
 
-
 _SECTIONS = {
     "mixers": "mix", "losses": "loss", "models": "model", "methods": "method",
     "optimizers": "optimizer",

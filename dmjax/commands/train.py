@@ -103,12 +103,13 @@ def _describe(config, workdir):
 def _report(config, workdir, result):
   # pylint: disable=g-import-not-at-top
   import jax
+
   from dmjax.commands import report
 
   if jax.process_index():
     return
   if not result.finished:
-    print(f"stopped and saved at step {result.step}; the same command goes on")
+    print(f"stopped at step {result.step}; the same command goes on from there")
     return
   report.print_metrics(result.metrics)
   if result.images_per_second:

@@ -107,22 +107,20 @@ def check_classes(train: Source, test: Source) -> None:
     test: What is evaluated, of the same classes; it may lack some.
   """
   names = train.present or train.class_names
-  if len(names) < 2:
-    raise ValueError(
-        f"data.train must have two classes or more, got {list(names)}"
-    )
   tested = test.present or test.class_names
   lacking = [name for name in tested if name not in names]
-  if lacking:
-    raise ValueError(
-        f"data.test has classes that data.train lacks: {lacking}; add training"
-        " images of them, or take theirs out of the test split"
-    )
-  if train.class_names != test.class_names:
-    raise ValueError(
+  message = ""
+  if len(names) < 2:
+    message = f"data.train must have two classes or more, got {list(names)}"
+  elif lacking:
+    message = f"data.test has classes that data.train lacks: {lacking}"
+  elif train.class_names != test.class_names:
+    message = (
         "data.train and data.test must list the same classes, got"
         f" {list(train.class_names)} and {list(test.class_names)}"
     )
+  if message:
+    raise ValueError(f"{message}; add images, or take the odd classes out")
 
 
 def as_floats(batch: Arrays) -> Arrays:

@@ -32,9 +32,21 @@ def from_hosts_that_answer() -> Iterator[None]:
   Raises:
     Unreachable: For a host that does not answer within `PATIENCE`.
   """
-  manager, answered = tfds.download.DownloadManager, set()
+  manager = tfds.download.DownloadManager
   # Called for what is not cached.
   original = getattr(manager, "_download", None)
+  if not original:
+    yield
+    return
+  manager._download = _asking_first(original)  # pylint: disable=protected-access
+  try:
+    yield
+  finally:
+    manager._download = original  # pylint: disable=protected-access
+
+
+def _asking_first(original):
+  answered = set()
 
   def download(self, resource):
     host = _host(resource.url)
@@ -43,13 +55,7 @@ def from_hosts_that_answer() -> Iterator[None]:
       answered.add(host)
     return original(self, resource)
 
-  if original:
-    manager._download = download  # pylint: disable=protected-access
-  try:
-    yield
-  finally:
-    if original:
-      manager._download = original  # pylint: disable=protected-access
+  return download
 
 
 def _host(url):

@@ -46,8 +46,11 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
   _check(root / split, own, names)
   labels = {name: label for label, name in enumerate(names)}
   files = [(path, labels[name]) for name in own for path in own[name]]
-  colour = _any_colour(splits)
+  read = _reader(files, _any_colour(splits))
+  return base.Source(read, len(files), tuple(names), present=tuple(own))
 
+
+def _reader(files, colour):
   def read(row):
     path, label = files[int(row)]
     pixels = pictures.read_file(path)
@@ -55,7 +58,7 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
     pixels = pictures.with_channels(pixels, 3) if colour else pixels
     return {"x": pixels, "label": label}
 
-  return base.Source(read, len(files), tuple(names), present=tuple(own))
+  return read
 
 
 def _check(folder, own, names):

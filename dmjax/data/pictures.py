@@ -50,9 +50,11 @@ def plain(pixels: np.ndarray) -> np.ndarray:
       RGB, RGB with alpha.
 
   Returns:
-    `uint8[H, W, 1 or 3]`: 65535 becomes 255, alpha is composed on white. Pixels
-    of another type stay as they are.
+    `uint8[H, W, 1 or 3]`: 65535 becomes 255, alpha is composed on white. What
+    has another type or rank stays as it is.
   """
+  if pixels.ndim != 3:
+    return pixels
   if pixels.dtype == np.uint16:
     pixels = np.round(pixels / 257).astype(np.uint8)
   if pixels.dtype != np.uint8 or pixels.shape[-1] not in (2, 4):

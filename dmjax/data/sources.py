@@ -177,18 +177,17 @@ def _open_builder(builder, name, split):
     ) from None
   image_key, label_key = builder.info.supervised_keys or ("image", "label")
   labels = builder.info.features[label_key]
+  read = _reader(source, image_key, label_key, f"of {name!r}, split {split!r}")
+  return base.Source(read, len(source), tuple(labels.names))
 
-  is_image = isinstance(builder.info.features[image_key], tfds.features.Image)
 
+def _reader(source, image_key, label_key, where):
   def read(index):
     try:
       example = source[int(index)]
     except (OSError, SyntaxError) as error:  # Of PIL, for damaged images.
-      raise unreadable.Unreadable(
-          f"example {index} of {name!r}, split {split!r}: {error}"
-      ) from None
-    x = example[image_key]
-    x = pictures.plain(x) if is_image else x
+      raise unreadable.Unreadable(f"example {index} {where}: {error}") from None
+    x = pictures.plain(example[image_key])
     return {"x": x, "label": int(example[label_key])}
 
-  return base.Source(read, len(source), tuple(labels.names))
+  return read

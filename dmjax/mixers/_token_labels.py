@@ -66,6 +66,7 @@ def transmix(
   Raises:
     ValueError: For attention whose T is not a grid over the image.
   """
+  _check(x, attention)
   mixed = _boxes.cutmix(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
@@ -122,7 +123,7 @@ def mixpro(
     ValueError: For cells < 1 and for attention whose T is not a grid over the
       image.
   """
-  _core.check_images(x)
+  _check(x, attention)
   if cells < 1:
     raise ValueError(f"cells must be >= 1, got {cells}")
   pairs = _core.draw(
@@ -136,6 +137,13 @@ def mixpro(
   if attention is None:
     return mixed
   return _reweight(mixed, attention, 1.0 if progress is None else progress)
+
+
+def _check(x, attention):
+  """Raises ValueError before anything is mixed."""
+  _core.check_images(x)
+  if attention is not None:
+    _token_grid.grid_of(x, jnp.asarray(attention))
 
 
 def _random_cells(cells, key, lam):

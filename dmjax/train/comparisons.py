@@ -86,7 +86,9 @@ def masks(
       mask = axes[2 + 2 * i].imshow(
           np.asarray(each.mask)[row, ..., 0], vmin=0, vmax=1, cmap="viridis"
       )
-      axes[2 + 2 * i].set_title(f"λ {lam:.1f}: {share:.2f}", fontsize=8)
+      axes[2 + 2 * i].set_title(
+          f"λ {lam:.1f}: {share:.2f}", fontsize=8, pad=3
+      )
       axes[2 + 2 * i].set_axis_off()
       drawing.show(axes[3 + 2 * i], each.x[row], "mixed")
   figure.subplots_adjust(

@@ -10,7 +10,7 @@ import numpy as np
 from dmjax import mixers
 
 _MOST_PARTNERS = 3
-_LONGEST_NAME = 14
+_LONGEST_NAME = 12  # With a weight as wide as an image.
 
 
 def name_of(class_names: Sequence[str], label: int) -> str:
@@ -134,9 +134,9 @@ def images(
 
 
 def _grid(rows, columns, title, note="", captions=("",)):
-  """Empty places for images, eight of which are as wide as a page."""
+  """Empty places for images, eight of which fill the width of a page."""
   lines = note.count("\n") + max(text.count("\n") for text in captions)
-  size = (max(1.05 * columns + 0.4, 5), 1.22 * rows + 0.14 * lines + 0.7)
+  size = (max(1.15 * columns + 0.4, 5), 1.32 * rows + 0.14 * lines + 0.7)
   figure = figure_lib.Figure(figsize=size, layout="constrained")
   figure.get_layout_engine().set(hspace=0, h_pad=0.03)
   grid = figure.subplots(rows, columns, squeeze=False)
@@ -144,7 +144,7 @@ def _grid(rows, columns, title, note="", captions=("",)):
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
   for axes, text in zip(grid[-1], captions):
-    axes.set_xlabel(text, fontsize=8)
+    axes.set_xlabel(text, fontsize=7.5)
   figure.suptitle(title, fontsize=10)
   figure.supxlabel(note.strip(), fontsize=8)
   return figure, grid

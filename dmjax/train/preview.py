@@ -64,10 +64,12 @@ def _mixed(run):
   @jax.jit
   def draw(key, batch, shared):
     batch = data.select(batch, shared)
-    guides = guidance.training_free(mixer.guidance, batch["x"])
+    options = guidance.training_free(mixer.guidance, batch["x"])
+    if mixer.guidance.hidden:
+      options["stage"] = 0  # What becomes of the input, not of features.
 
     def mix(key):
-      mixed = mixer.mix(key, batch["x"], **guides)
+      mixed = mixer.mix(key, batch["x"], **options)
       return mixed, _stage(run, key, len(batch["x"]))
 
     mixed = jax.lax.map(mix, jax.random.split(key, draws))

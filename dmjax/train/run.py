@@ -16,7 +16,6 @@ from dmjax import names
 from dmjax import parallel
 from dmjax import randomness
 from dmjax.data import base
-from dmjax.data import examples
 from dmjax.data import pipelines
 from dmjax.data import sources as sources_lib
 from dmjax.train import augmentation
@@ -83,7 +82,7 @@ def assemble(
   for split in ("train", "test"):
     if split not in sources:
       sources[split] = _open_source(config.data, split)
-  example = _example(config.data, sources["train"])
+  example = pipelines.example(config.data, sources["train"])
   validate.check_data(config, sources, example)
   times = durations.of_run(config, sources["train"].size)
   optimizer, schedule = optimizer_lib.of_run(config, times)
@@ -118,11 +117,6 @@ def _opener(data, sources):
     return pipelines.open_pipeline(data, sources[split], split)
 
   return pipeline
-
-
-def _example(data, source):
-  row = examples.read(source, 0, data.image_size)
-  return base.example_of(examples.stack([row]))
 
 
 def _network(config, outputs):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from dmjax import augment
 from dmjax import config as config_lib
-from dmjax import names
+from dmjax.data import base
 from dmjax.methods import guidance
 from dmjax.train import mixing
 from dmjax.train import workdir as workdir_lib
@@ -49,6 +49,7 @@ _BOUNDS = {
     "steps_per_call": (0, math.inf),
 }
 _CHOICES = {
+    "data.channels": (0, 1, 3),
     "data.crop_mode": ("reflect", "constant"),
     "data.pipeline": ("resident", "streaming"),
     "model.dtype": ("float32", "bfloat16", "float16"),
@@ -67,8 +68,8 @@ def check_config(config: Any) -> None:
   for key, choices in _CHOICES.items():
     if _get(config, key) not in choices:
       raise ValueError(
-          f"{key} must be one of {', '.join(choices)}, got"
-          f" {_get(config, key)!r}; {names.suggest(_get(config, key), choices)}"
+          f"{key} must be one of {', '.join(map(str, choices))}, got"
+          f" {_get(config, key)!r}"
       )
   devices = jax.device_count()
   if config.batch_size % devices:
@@ -230,8 +231,4 @@ def check_data(config: Any, sources: Any, example: Any) -> None:
         f"data.crop_padding must be smaller than the images of {height}x{width}"
         f" pixels, got {padding}"
     )
-  train, test = (sources[split].class_names for split in ("train", "test"))
-  if len(train) != len(test):
-    raise ValueError(
-        f"data.train has {len(train)} classes, data.test has {len(test)}"
-    )
+  base.check_classes(sources["train"], sources["test"])
