@@ -9,7 +9,7 @@ import numpy as np
 from dmjax import methods
 from dmjax.data import base
 from dmjax.data import examples
-from dmjax.data import folders
+from dmjax.data import pictures
 from dmjax.train.run import Run
 
 
@@ -39,25 +39,17 @@ def predict(
 
 
 def _images(run, paths):
-  """Test images `[B, H, W, C]` in [0, 1]."""
+  """Test images `[B, H, W, C]` in [0, 1], with the channels of the network."""
   data, (side, _, channels) = run.config.data, run.example["x"].shape[1:]
-  source = base.Source(
-      lambda i: {"x": _with_channels(folders.read_image(paths[i]), channels),
-                 "label": 0},
-      len(paths), run.sources["test"].class_names,
-  )
+
+  def read(index):
+    pixels = pictures.read_file(str(paths[index]))
+    return {"x": pictures.with_channels(pixels, channels), "label": 0}
+
+  source = run.sources["test"]._replace(read=read, size=len(paths))
   size = data.test_image_size or data.image_size or side
   rows = [
       examples.read(source, i, size, data.test_resize)
       for i in range(len(paths))
   ]
   return base.as_floats(examples.stack(rows))["x"]
-
-
-def _with_channels(pixels, channels):
-  """Grey images as colour, and colour images as grey, as the network has it."""
-  if pixels.shape[-1] == channels:
-    return pixels
-  if channels == 3:
-    return np.repeat(pixels, 3, axis=-1)
-  return np.asarray(examples.to_picture(pixels).convert("L"))[..., None]

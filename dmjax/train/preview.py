@@ -75,8 +75,8 @@ def _mixed(run):
     mixed = jax.lax.map(mix, jax.random.split(key, draws))
     return batch["x"], batch["label"], *mixed
 
-  key = _key(run)
-  rows = np.asarray(jax.random.permutation(key, data.size))[:_CANDIDATES]
+  rows_key, key = jax.random.split(_key(run))
+  rows = np.asarray(jax.random.permutation(rows_key, data.size))[:_CANDIDATES]
   return jax.device_get(draw(key, data.rows(rows), data.shared))
 
 
