@@ -1,6 +1,7 @@
 """The training loop, top to bottom."""
 
 from collections.abc import Iterator
+import contextlib
 import pathlib
 import sys
 from typing import Any, NamedTuple
@@ -86,7 +87,6 @@ def _train(run, workdir, variables, stopping):
   start = step = int(state.step)
   if 0 < step < times.total and jax.process_index() == 0:
     print(f"going on from step {step} of {times.total}", file=sys.stderr)
-  manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   stream = data.batches(config.batch_size, config.seed, restored.get("position"))
   following = updates(
       compile_step(run, per_call), parallel.replicate(state), data, stream,
@@ -95,41 +95,47 @@ def _train(run, workdir, variables, stopping):
   metrics = restored.get("metrics", {})
   if step == 0 and jax.process_index() == 0:
     preview.save(run, workdir / "mixed.png")
+  manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
       note=run.method.note,
   )
-  # The order is the promise: evaluate and save what is, then take the next
-  # batch. A run that is killed anywhere resumes with that very batch.
-  while True:
-    done, asked = step == times.total, stopping(step)
-    stop = done or asked
-    if step > start and (done or _due(step, times.evaluate, per_call)):
-      reporter.stop()
-      metrics = evaluate(state)
-      reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
-      if run.method.learned and jax.process_index() == 0:
-        preview.save_masks(run, run.method.learned(state), workdir / "masks.png")
-    if step > start and (stop or _due(step, times.checkpoint, per_call)):
-      reporter.stop()  # Raises for what is not finite, before it is saved.
-      _check_finite(step, state)
-      host_side = {"position": stream.position(), "metrics": metrics}
-      checkpoint.save(manager, step, state, host_side, metrics)
-    if stop:
-      break
-    state, step_metrics = next(following)
-    step += per_call
-    reporter.step(step, step_metrics, per_call)
-    if _due(step, times.log, per_call):
-      reporter.flush()
-    if step == start + per_call:
-      jax.block_until_ready(state.step)  # Compilation is not training time.
-    reporter.start()
-  manager.wait_until_finished()
-  manager.close()
-  reporter.close()
+  # However it ends: what is being saved is saved, and the curves are drawn.
+  with contextlib.closing(reporter), contextlib.closing(manager):
+    # The order is the promise: evaluate and save what is, then take the next
+    # batch. A run that is killed anywhere resumes with that very batch.
+    while True:
+      done, asked = step == times.total, stopping(step)
+      stop = done or asked
+      if step > start and (done or _due(step, times.evaluate, per_call)):
+        reporter.stop()
+        metrics = evaluate(state)
+        reporter.write(step, {f"test/{k}": v for k, v in metrics.items()})
+        _draw_masks(run, state, workdir)
+      if step > start and (stop or _due(step, times.checkpoint, per_call)):
+        reporter.stop()  # Raises for what is not finite, before it is saved.
+        _check_finite(step, state)
+        host_side = {"position": stream.position(), "metrics": metrics}
+        checkpoint.save(manager, step, state, host_side, metrics)
+      if stop:
+        break
+      if step > start:  # Compilation is not training time.
+        reporter.start()
+      state, step_metrics = next(following)
+      step += per_call
+      reporter.step(step, step_metrics, per_call)
+      if step == start + per_call:
+        jax.block_until_ready(state.step)
+      if _due(step, times.log, per_call):
+        reporter.flush()
+    manager.wait_until_finished()
   signal = 0 if done else asked
   return Result(step, signal, metrics, reporter.images_per_second)
+
+
+def _draw_masks(run, state, workdir):
+  if run.method.learned and jax.process_index() == 0:
+    preview.save_masks(run, run.method.learned(state), workdir / "masks.png")
 
 
 @jax.jit
