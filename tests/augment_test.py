@@ -293,6 +293,7 @@ def test_cutout_fills_a_square_that_may_be_cut_by_the_edge():
     ("random_resized_crop", {"ratio": (2, 1)}, r"ratio must be .*\(2, 1\)"),
     ("colour_jitter", {"strength": 1.5}, "strength must lie in .*1.5"),
     ("random_erase", {"probability": 2}, "probability must lie in .*2"),
+    ("random_erase", {"probability": np.nan}, "probability must lie .*nan"),
     ("random_erase", {"probability": 1, "std": (1, 1)}, "std must hold one"),
     ("random_erase", {"probability": 1, "area": (0, 1)}, "area must be"),
     ("cutout", {"size": -2}, "size must lie in .*-2"),

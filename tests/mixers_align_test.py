@@ -127,5 +127,7 @@ def test_misuse_is_named():
     mixers.alignmix(jax.random.key(0), jnp.zeros((2, 3)))
   with pytest.raises(ValueError, match="epsilon"):
     mixers.alignmix(jax.random.key(0), features(2), epsilon=0.0)
+  with pytest.raises(ValueError, match="epsilon must be > 0, got nan"):
+    mixers.alignmix(jax.random.key(0), features(2), epsilon=float("nan"))
   with pytest.raises(ValueError, match="stages"):
     mixers.alignmix(jax.random.key(0), features(2), stages=())

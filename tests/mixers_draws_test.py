@@ -56,3 +56,25 @@ def test_traced_draws_are_taken_as_they_are():
   assert np.all(np.isnan(mixed.weights))
   np.testing.assert_array_equal(mixed.sources[:, 1], partner)
   assert np.all(np.isnan(mixers.mixup(KEY, X, lam=jnp.nan * X[:, 0, 0, 0]).x))
+
+
+@pytest.mark.parametrize("name,option", (
+    ("fmix", "decay"), ("alignmix", "epsilon"), ("comixup", "alpha"),
+    ("comixup", "beta"), ("comixup", "omega"), ("puzzlemix", "gamma"),
+    ("puzzlemix", "transport_cost"), ("gridmix", "area"),
+    ("smoothmix", "sigma"), ("resizemix", "scope"), ("smmix", "sides"),
+))
+def test_options_that_are_no_number_are_named(name, option):
+  pair = option in ("area", "sigma", "scope", "sides")
+  value = (NAN, 1.0) if pair else NAN
+  with pytest.raises(ValueError, match=f"{option} must .*nan"):
+    mixers.MIXERS[name](KEY, X, **GUIDANCE[name], **{option: value})
+
+
+def test_probabilities_that_are_no_number_are_named():
+  with pytest.raises(ValueError, match=r"p must lie in \[0, 1\], got nan"):
+    mixers.sometimes(KEY, X, mixer=mixers.mixup, p=NAN)
+  with pytest.raises(ValueError, match="probs must be 2 numbers"):
+    mixers.choose(
+        KEY, X, mixers=(mixers.mixup, mixers.cutmix), probs=(NAN, 0.5)
+    )

@@ -10,54 +10,49 @@ from dmjax import mixers
 from dmjax.train import drawing
 
 
+_COLUMNS = 7
+
+
 def zoo(
     images: np.ndarray,
     names: Sequence[str],
     mixed: Mapping[str, mixers.Mixed],
     path: pathlib.Path,
 ) -> None:
-  """Every mixer on the same pairs: a row per mixer, in two panels.
+  """Every mixer on the same pair of images, a tile each.
 
   Args:
-    images: `[2 n, H, W, C]` in [0, 1]; image i is paired with image i + n.
+    images: `[2 n, H, W, C]` in [0, 1]; image 0 is paired with image n.
     names: What each image shows.
-    mixed: Batches by the name of the mixer.
+    mixed: Batches by the name of the mixer, of which the first row is drawn.
     path: The picture.
   """
-  pairs, rows = len(images) // 2, -(-len(mixed) // 2) + 2
-  size = (1.25 * (2 * pairs + 1), 1.42 * rows)
-  figure = figure_lib.Figure(figsize=size)
-  grid = figure.subplots(
-      rows, 2 * pairs + 1, width_ratios=[1] * pairs + [0.75] + [1] * pairs
-  )
+  second = len(images) // 2
+  tiles = [("image", images[0], names[0]), ("partner", images[second], names[second])]
+  tiles += [
+      (name, batch.x[0], _shares(batch, names)) for name, batch in mixed.items()
+  ]
+  rows = -(-len(tiles) // _COLUMNS)
+  figure = figure_lib.Figure(figsize=(1.85 * _COLUMNS, 2.25 * rows))
+  grid = figure.subplots(rows, _COLUMNS, squeeze=False)
   for axes in grid.flat:
     axes.set_axis_off()
-  for panel in (0, 1):
-    start = panel * (pairs + 1)
-    for column in range(pairs):
-      drawing.show(grid[0, start + column], images[column], names[column])
-      second = column + pairs
-      drawing.show(grid[1, start + column], images[second], names[second])
-    part = list(mixed.items())[panel * (rows - 2) : (panel + 1) * (rows - 2)]
-    for row, (name, batch) in enumerate(part, 2):
-      _zoo_row(grid[row, start : start + pairs], name, batch, names)
-  figure.subplots_adjust(0.08, 0.012, 0.995, 0.98, wspace=0.08, hspace=0.2)
+  for axes, (title, image, caption) in zip(grid.flat, tiles):
+    drawing.show(axes, image)
+    axes.set_title(title, fontsize=10, pad=4)
+    axes.text(0.5, -0.03, caption, fontsize=9, ha="center", va="top",
+              transform=axes.transAxes)
+  figure.subplots_adjust(0.005, 0.04, 0.995, 0.955, wspace=0.05, hspace=0.27)
   figure.savefig(path, dpi=100)
 
 
-def _zoo_row(row, name, batch, names):
-  for column, axes in enumerate(row):
-    shares = {}
-    for source, weight in zip(batch.sources[column], batch.weights[column]):
-      what = names[int(source)]
-      shares[what] = shares.get(what, 0.0) + float(weight)
-    title = " ".join(f"{what} {w:.2f}".replace(" 0.", " .")
-                     for what, w in shares.items() if w > 0.005)
-    drawing.show(axes, batch.x[column])
-    axes.text(0.5, -0.03, title, fontsize=6, ha="center", va="top",
-              transform=axes.transAxes)
-  row[0].text(-0.06, 0.5, name, fontsize=8, rotation=90, ha="right",
-              va="center", transform=row[0].transAxes)
+def _shares(batch, names):
+  """`temple 55 %, flower 45 %` of the first row."""
+  shares = {}
+  for source, weight in zip(batch.sources[0], batch.weights[0]):
+    what = names[int(source)]
+    shares[what] = shares.get(what, 0.0) + float(weight)
+  return ", ".join(f"{k} {v:.0%}" for k, v in shares.items() if v > 0.005)
 
 
 def masks(

@@ -29,7 +29,7 @@ _SHOWN = {
     "comixup": {"partition": 6},
 }
 _MAP_SIZE = 24
-_WHERE = {"manifold_mixup": "\nat stage 0", "alignmix": "\nof pixels"}
+_WHERE = {"manifold_mixup": ", stage 0", "alignmix": ", pixels"}
 
 _COLUMNS = 8
 _CANDIDATES = 32  # Rows that are mixed, of which the columns are chosen.
