@@ -78,3 +78,20 @@ def test_probabilities_that_are_no_number_are_named():
     mixers.choose(
         KEY, X, mixers=(mixers.mixup, mixers.cutmix), probs=(NAN, 0.5)
     )
+
+
+@pytest.mark.parametrize("per_batch", (False, True))
+@pytest.mark.parametrize("keys", (1, 2))
+def test_combinators_draw_on_each_device_or_on_all_alike(per_batch, keys):
+  """Under `shard_map` with its default checks."""
+  mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("devices",))
+  spec = jax.sharding.PartitionSpec
+  run = lambda keys, x: mixers.choose(
+      keys[0], x, mixers=(mixers.fmix, mixers.identity), per_batch=per_batch
+  )
+  run = jax.shard_map(
+      run, mesh=mesh, out_specs=spec("devices"),
+      in_specs=(spec("devices" if keys == 2 else None), spec("devices")),
+  )
+  x = jnp.concatenate([X, X])
+  assert jax.eval_shape(run, jax.random.split(KEY, keys), x).x.shape == x.shape
