@@ -7,7 +7,6 @@ from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
-import optax
 
 from dmjax import losses
 from dmjax import methods
@@ -188,7 +187,7 @@ _TABLES = {
     "method": {k: getattr(methods, k, v) for k, v in methods.METHODS.items()},
     "mix": mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED,
     "model": models.MODELS,
-    "optimizer": {name: getattr(optax, name) for name in optimizer.OPTIMIZERS},
+    "optimizer": optimizer.OPTIMIZERS,
 }
 _OPTIONS = {
     "loss": _loss_options,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dmjax import config as config_lib
+from dmjax import recipes
 from dmjax.train import durations
 from dmjax.train import optimizer as optimizer_lib
 
@@ -18,18 +19,89 @@ def schedule(**changes):
   )
 
 
-def test_warmup_is_linear_and_the_cosine_ends_at_its_end():
+def test_a_warmup_multiplies_the_cosine_of_the_whole_training():
   rate = schedule(warmup_lr=0.1, end_lr=0.05)
-  np.testing.assert_allclose([rate(0), rate(5)], [0.1, 0.25], rtol=1e-6)
-  np.testing.assert_allclose(rate(10), 0.4, rtol=1e-6)
-  np.testing.assert_allclose(rate(60), (0.4 + 0.05) / 2, rtol=1e-5)
-  np.testing.assert_allclose(rate(110), 0.05, rtol=1e-5)
+  for t in (0, 1, 5, 9, 10, 11, 60, 109, 110):
+    cosine = 0.05 + 0.35 * (1 + np.cos(np.pi * t / 110)) / 2
+    factor = min(1, 0.25 + 0.75 * t / 10)
+    np.testing.assert_allclose(rate(t), cosine * factor, rtol=1e-5)
 
 
-def test_per_epoch_holds_the_rate_within_an_epoch():
-  stepped, smooth = schedule(per_epoch=True), schedule()
-  for step in range(110):
-    np.testing.assert_allclose(stepped(step), smooth(step // 20 * 20))
+def test_per_epoch_holds_the_cosine_within_an_epoch_and_not_the_warmup():
+  rate = schedule(per_epoch=True)
+  for t in range(110):
+    cosine = 0.4 * (1 + np.cos(np.pi * (t // 20 * 20) / 110)) / 2
+    np.testing.assert_allclose(rate(t), cosine * min(1, t / 10), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "recipe,peak,first,last,epochs,warmup,held",
+    (
+        ("cifar100:deit_small,mixup", 1e-3, 0.0, 1e-6, 200, 20, False),
+        ("imagenet:swin_tiny,mixup", 1e-3, 0.0, 1e-5, 300, 20, False),
+        ("imagenet:convnext_tiny,mixup", 4e-3, 0.0, 1e-6, 300, 20, False),
+        ("imagenet:resnet50,rsb_a3,mixup", 8e-3, 8e-8, 1e-6, 100, 5, True),
+    ),
+)
+def test_the_rates_of_recipes_are_those_published(
+    recipe, peak, first, last, epochs, warmup, held
+):
+  """The closed form, at a dozen steps of a training of ten steps an epoch."""
+  config = recipes.load(recipe)
+  size = 10 * config.batch_size
+  _, rate = optimizer_lib.of_run(config, durations.of_run(config, size))
+  for t in (0, 1, 7, 15, 49, 50, 51, 199, 200, 333, 500, 10 * epochs - 1):
+    place = t // 10 * 10 if held else t
+    cosine = last + (peak - last) * (1 + np.cos(np.pi * place / (10 * epochs))) / 2
+    share = first / peak
+    factor = share + (1 - share) * min(1, t / (10 * warmup))
+    np.testing.assert_allclose(rate(t), cosine * factor, rtol=1e-4, atol=1e-9)
+
+
+def test_the_first_epoch_of_rsb_warms_up():
+  config = recipes.load("imagenet:resnet50,rsb_a3,mixup")
+  times = durations.of_run(config, 100 * config.batch_size)
+  _, rate = optimizer_lib.of_run(config, times)
+  assert np.mean([rate(t) for t in range(100)]) == pytest.approx(8e-4, rel=0.02)
+
+
+def written_out_lamb(params, grads, decayed, lr, weight_decay):
+  """LAMB in NumPy, as the published code: every update of some gradients."""
+  m = {k: np.zeros_like(v) for k, v in params.items()}
+  v = {k: np.zeros_like(p) for k, p in params.items()}
+  params = dict(params)
+  for t, grad in enumerate(grads, 1):
+    norm = np.sqrt(sum(np.sum(g**2) for g in grad.values()))
+    grad = {k: g / max(norm, 1.0) for k, g in grad.items()}
+    for k, p in params.items():
+      m[k] = 0.9 * m[k] + 0.1 * grad[k]
+      v[k] = 0.999 * v[k] + 0.001 * grad[k] ** 2
+      update = m[k] / (1 - 0.9**t)
+      update = update / (np.sqrt(v[k] / (1 - 0.999**t)) + 1e-6)
+      ratio = 1.0
+      if k in decayed:
+        update = update + weight_decay * p
+        ratio = np.linalg.norm(p) / np.linalg.norm(update)
+      params[k] = p - lr * ratio * update
+  return params
+
+
+def test_lamb_is_that_of_the_published_code():
+  rng = np.random.default_rng(0)
+  params = {"kernel": rng.normal(size=(3, 4)), "scale": np.zeros(4)}
+  draw = lambda: {k: 3 * rng.normal(size=v.shape) for k, v in params.items()}
+  grads = [draw() for _ in range(4)]
+  expected = written_out_lamb(params, grads, {"kernel"}, 0.1, 0.02)
+  section = recipes.load("imagenet:resnet50,rsb_a3,mixup").optimizer
+  tx = optimizer_lib.make_optimizer(section, lambda step: 0.1)
+  found = jax.tree.map(jnp.float32, params)
+  state = tx.init(found)
+  for grad in grads:
+    updates, state = tx.update(jax.tree.map(jnp.float32, grad), state, found)
+    found = jax.tree.map(lambda p, u: p + u, found, updates)
+  for name in params:
+    np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, atol=1e-5)
+  assert np.abs(found["scale"]).min() > 0.03  # A norm that starts at zero moves.
 
 
 def _update(name, params, grads, **changes):

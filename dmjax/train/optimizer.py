@@ -12,21 +12,41 @@ from dmjax import names
 from dmjax.train import durations
 
 
-def _sgd(lr, weight_decay, mask, **options):
-  # As in PyTorch: the decay joins the gradient before momentum.
+def sgd(lr, weight_decay, mask, **options):
+  """Momentum, the decay joined to the gradient before it, as in PyTorch."""
   decay = optax.add_decayed_weights(weight_decay, mask)
   return optax.chain(decay, optax.sgd(lr, **options))
 
 
-def _adamw(lr, weight_decay, mask, **options):
+def adamw(lr, weight_decay, mask, **options):
+  """Adam with decoupled weight decay (arXiv 1711.05101)."""
   return optax.adamw(lr, weight_decay=weight_decay, mask=mask, **options)
 
 
-def _lamb(lr, weight_decay, mask, **options):
-  return optax.lamb(lr, weight_decay=weight_decay, mask=mask, **options)
+def lamb(
+    lr, weight_decay, mask, *, b1=0.9, b2=0.999, eps=1e-6, max_grad_norm=1.0
+):
+  """LAMB (arXiv 1904.00962) as RSB trains with it (arXiv 2110.00476).
+
+  Parameters without weight decay keep a trust ratio of 1. With a ratio of their
+  own, last norms that start at zero would stay there, and with them their
+  residual branches. The global norm of the gradients is clipped first.
+  """
+  trust = optax.scale_by_trust_ratio()
+  return optax.chain(
+      optax.clip_by_global_norm(max_grad_norm),
+      optax.scale_by_adam(b1, b2, eps),
+      optax.add_decayed_weights(weight_decay, mask),
+      trust if mask is None else optax.masked(trust, mask),
+      optax.scale_by_learning_rate(lr),
+  )
 
 
-OPTIMIZERS = {"adamw": _adamw, "lamb": _lamb, "sgd": _sgd}
+OPTIMIZERS = {"adamw": adamw, "lamb": lamb, "sgd": sgd}
+
+# Whose keywords are the options of each.
+_SIGNATURES = {"adamw": optax.adamw, "lamb": lamb, "sgd": optax.sgd}
+_OURS = {"lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0}
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -36,16 +56,15 @@ def options_of(name: str) -> dict[str, Any]:
     name: A key of `OPTIMIZERS`.
 
   Returns:
-    Those of the function of optax, and those of every optimizer here.
+    Those of its function, and those that every optimizer has here.
 
   Raises:
     ValueError: For an unknown name.
   """
-  names.lookup("optimizer", name, OPTIMIZERS)
-  options = inspect.signature(getattr(optax, name)).parameters.values()
-  given = ("learning_rate", "mask")
-  ours = {"lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0}
-  return {p.name: p.default for p in options if p.name not in given} | ours
+  function = names.lookup("optimizer", name, _SIGNATURES)
+  options = inspect.signature(function).parameters.values()
+  given = ("learning_rate", "lr", "mask", "weight_decay")
+  return {p.name: p.default for p in options if p.name not in given} | _OURS
 
 
 def _constant(lr, total, end):
@@ -81,12 +100,18 @@ def make_schedule(
     total_steps: int,
     steps_per_epoch: int,
 ) -> optax.Schedule:
-  """Linear warm-up from `warmup_lr`, then the named decay to `end_lr`.
+  """A linear warm-up times the named decay to `end_lr`.
+
+      lr_t = decay(t) (r + (1 - r) min(t / warm-up, 1)),   r = warmup_lr / lr
+
+  The decay runs over the whole training, as published: it does not begin anew
+  after the warm-up.
 
   Args:
-    config: `name`, `warmup_lr`, `end_lr` and `per_epoch`, which holds the rate
-      constant within an epoch, as the published CIFAR recipes do.
-    lr: The peak.
+    config: `name`, `warmup_lr`, `end_lr` and `per_epoch`, which holds the decay
+      constant within an epoch, as the published CIFAR recipes do, and not the
+      warm-up.
+    lr: The peak, were there no warm-up.
     warmup_steps: Length of the warm-up.
     total_steps: Length of training, warm-up included.
     steps_per_epoch: Steps of one epoch.
@@ -94,14 +119,18 @@ def make_schedule(
   Returns:
     The schedule, `step -> learning rate`.
   """
-  decay = names.lookup("schedule", config["name"], SCHEDULES)
-  schedule = decay(lr, total_steps - warmup_steps, config["end_lr"])
-  if warmup_steps:
-    warmup = optax.linear_schedule(config["warmup_lr"], lr, warmup_steps)
-    schedule = optax.join_schedules([warmup, schedule], [warmup_steps])
-  if not config["per_epoch"]:
-    return schedule
-  return lambda step: schedule(step - jnp.mod(step, steps_per_epoch))
+  make_decay = names.lookup("schedule", config["name"], SCHEDULES)
+  decay = make_decay(lr, total_steps, config["end_lr"])
+  hold = steps_per_epoch if config["per_epoch"] else 1
+  start = config["warmup_lr"] / lr
+
+  def schedule(step):
+    rate = decay(step - jnp.mod(step, hold))
+    if not warmup_steps:
+      return rate
+    return rate * (start + (1 - start) * jnp.minimum(step / warmup_steps, 1))
+
+  return schedule
 
 
 def make_optimizer(
