@@ -85,8 +85,13 @@ def _admit(config, key):
 def _parse(config, arguments):
   # What has no type yet takes that of the value.
   for key, value in map(_split, arguments):
-    if _get(config, key) is None:
+    before = _get(config, key)
+    if before is None:
       _set(config, key, _literal(value))
+    elif isinstance(before, tuple) and not value.strip().startswith(("(", "[")):
+      raise ValueError(
+          f"{key} must be a tuple, as '(0.5,)' or '()', got {value!r}"
+      )
   values = flags.FlagValues()
   argv = ["dmjax", *arguments]
   config_flags.DEFINE_config_dict(

@@ -207,10 +207,11 @@ def _naming(path: pathlib.Path) -> Iterator[None]:
   """Makes what a file raises a ValueError that names its line."""
   try:
     yield
-  except Exception as error:
+  except (Exception, SystemExit) as error:
     line = _line(str(path), error)
     where = f"{path}, line {line}" if line else str(path)
-    what = error.msg if isinstance(error, SyntaxError) else error
+    what = error.msg if isinstance(error, SyntaxError) else str(error)
+    what = " ".join(what.split())
     raise ValueError(f"{where}: {type(error).__name__}: {what}") from error
 
 

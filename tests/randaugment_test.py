@@ -345,19 +345,6 @@ def test_eager_and_mapped_agree():
   assert error.mean() < 1e-4 and np.mean(error > 1e-5) < 0.002
 
 
-def test_keys_or_images_may_be_the_same_on_all_devices():
-  mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("devices",))
-  rows, same = map(jax.sharding.PartitionSpec, ("devices", None))
-  for specs in ((rows, same), (same, rows)):
-    sharded = jax.shard_map(
-        lambda keys, x: run(keys[0], x), mesh=mesh, in_specs=specs,
-        out_specs=rows,
-    )
-    keys, x = jax.random.split(KEY, 2), batch(4)
-    changed = jax.eval_shape(sharded, keys, x)
-    assert changed.shape[0] == (8 if specs[0] == rows else 4)
-
-
 def test_names_and_numbers_mean_the_same():
   x = batch(2)
   named = functools.partial(augment.apply_operation, operation="invert")

@@ -142,6 +142,7 @@ def _number(operation):
 
 def _operate(image, number, level, sign, increasing, fill):
   """The operation of that number on one image `float32[H, W, C]`."""
+  image, level, sign = _vary_alike(image, level, sign, number)
   factor = _factor(level, sign, increasing)
   changes = (
       lambda image, i: _tones.tone(image, i, level, increasing),
@@ -154,6 +155,17 @@ def _operate(image, number, level, sign, increasing, fill):
     mine = (row >= 0) & (row < len(family))
     image = jnp.where(mine, change(image, row), image)
   return image
+
+
+def _vary_alike(image, level, sign, number):
+  """All but the number, varying over devices where any of them does.
+
+  Under `shard_map` the branches of a `switch` have to agree about that.
+  """
+  zero = sum(
+      jnp.zeros_like(a, jnp.float32, ()) for a in (image, level, sign, number)
+  )
+  return image + zero, level + zero, sign + zero
 
 
 def _factor(level, sign, increasing):

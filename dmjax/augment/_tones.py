@@ -80,8 +80,7 @@ def tone(
   Returns:
     `float32[H, W, C]` in [0, 1], multiples of 1/255.
   """
-  # Under `shard_map` the branches must differ between devices alike.
-  values = jnp.round(255 * image) + jnp.zeros_like(level)
+  values = jnp.round(255 * image)
   branches = [
       functools.partial(curve, increasing=increasing)
       for curve in CURVES.values()

@@ -21,7 +21,7 @@ def add_command(commands: Any, run: Any, name: str, summary: str, epilog: str = 
   """A parser for a command, whose `run` is called with what it parsed."""
   command = commands.add_parser(
       name, help=summary, description=summary, epilog=epilog,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
+      formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
   )
   command.set_defaults(run=run)
   return command
@@ -56,9 +56,13 @@ class _HelpConfig(argparse.Action):
 
 def load_config(text: str, changes: list[str]) -> Any:
   """The named configuration with `--config.key=value` applied."""
-  from dmjax import recipes  # pylint: disable=g-import-not-at-top
+  # pylint: disable=g-import-not-at-top
+  from dmjax import recipes
+  from dmjax.train import validate
 
-  return override(recipes.load(text), changes)
+  config = recipes.load(text)
+  validate.check_keys(config)
+  return override(config, changes)
 
 
 def override(config: Any, changes: list[str]) -> Any:
@@ -89,6 +93,8 @@ def picture(text: str) -> pathlib.Path:
   path = pathlib.Path(text)
   if path.suffix != ".png":
     raise argparse.ArgumentTypeError(f"must end in .png, got {text!r}")
+  if path.is_dir():
+    raise argparse.ArgumentTypeError(f"must be a file, got the folder {text!r}")
   return path
 
 

@@ -1,5 +1,7 @@
 """dmjax prepare: download a dataset, once."""
 
+import pathlib
+
 from dmjax.commands import arguments
 from dmjax.commands import exits
 
@@ -22,5 +24,7 @@ def run(args, rest) -> int:
   from dmjax.data import sources  # pylint: disable=g-import-not-at-top
 
   arguments.no_more(rest)
+  if pathlib.Path(args.data_dir).is_file():
+    raise ValueError(f"--data_dir must be a folder, got the file {args.data_dir!r}")
   print(sources.prepare(args.name, args.data_dir))
   return exits.OK

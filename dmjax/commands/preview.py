@@ -18,8 +18,8 @@ def add(commands) -> None:
                       help="draw what a run of method automix has learned")
   parser.add_argument("--out", type=arguments.picture, required=True,
                       help="the picture to write, .png")
-  parser.add_argument("--stage", choices=("augment", "mix"), default="mix",
-                      help="of training, what to draw")
+  parser.add_argument("--stage", choices=("augment", "mix"),
+                      help="of --config, what to draw; mix if left out")
 
 
 def run(args, rest) -> int:
@@ -31,9 +31,11 @@ def run(args, rest) -> int:
   chosen = [bool(args.config), args.all, args.workdir is not None]
   if sum(chosen) != 1:
     raise ValueError("preview needs either --config or --all, or --workdir")
+  if args.stage and not args.config:
+    raise ValueError(f"--stage {args.stage} needs --config, whose stage it is")
   if args.config:
     assembled = run_lib.assemble(arguments.load_config(args.config, rest))
-    draw = lambda out: preview.STAGES[args.stage](assembled, out)
+    draw = lambda out: preview.STAGES[args.stage or "mix"](assembled, out)
   else:
     arguments.no_more(rest)
     draw = preview.save_all

@@ -73,21 +73,33 @@ def _check_processes(args):
         "--num_processes and --process_id need --coordinator HOST:PORT, the"
         " address of process 0"
     )
-  if args.coordinator and not re.fullmatch(r".+:\d+", args.coordinator):
+  if not args.coordinator:
+    return
+  port = re.fullmatch(r".+:(\d{1,5})", args.coordinator)
+  if not port or int(port[1]) > 65535:
     raise ValueError(
         f"--coordinator must be HOST:PORT, got {args.coordinator!r}"
     )
-  if args.coordinator and (args.num_processes is None or args.process_id is None):
+  if args.num_processes is None or args.process_id is None:
     raise ValueError("--coordinator needs --num_processes and --process_id")
+  if not 0 <= args.process_id < args.num_processes:
+    raise ValueError(
+        "--process_id must be one of 0 ... --num_processes - 1, got"
+        f" {args.process_id} of {args.num_processes}"
+    )
 
 
 def _join_others(args):
   if args.distributed or args.coordinator:
     import jax  # pylint: disable=g-import-not-at-top
 
-    jax.distributed.initialize(
-        args.coordinator, args.num_processes, args.process_id
-    )
+    try:
+      jax.distributed.initialize(
+          args.coordinator, args.num_processes, args.process_id
+      )
+    except (RuntimeError, ValueError) as error:
+      what = " ".join(str(error).split())
+      raise ValueError(f"the other processes cannot be joined: {what}") from None
 
 
 def _describe(config, workdir):

@@ -105,12 +105,13 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
   directory = pathlib.Path(data_dir or default_data_dir()).expanduser()
   options = {"data_dir": directory, "file_format": "array_record"}
   dataset = name.split("/")[0].split(":")[0]
-  if dataset in BUILDERS:
-    builder = BUILDERS[dataset](**options)
-  else:
+  if dataset not in BUILDERS:
     _check_known(dataset)
-    builder = tfds.builder(name, **options)
   with _way_out(name, directory):
+    if dataset in BUILDERS:
+      builder = BUILDERS[dataset](**options)
+    else:
+      builder = tfds.builder(name, **options)
     builder.download_and_prepare()
   return pathlib.Path(builder.data_dir)
 

@@ -31,8 +31,10 @@ def check_number(
   if values is None:
     return
   if not np.all((values >= low) & (values <= high) & np.isfinite(values)):
-    what = f"in [{low:g}, {high:g}]" if high < math.inf else f"at {low:g} or above"
-    raise ValueError(f"{name} must lie {what}, got {value}")
+    what = f"be >= {low:g}"
+    if high < math.inf:
+      what = f"lie in [{low:g}, {high:g}]"
+    raise ValueError(f"{name} must {what}, got {value}")
 
 
 def check_numbers(**values: jax.typing.ArrayLike) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from dmjax import mixers
 from dmjax.train import drawing
 
-
 _COLUMNS = 7
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import functools
+import inspect
 from typing import Any, NamedTuple
 
 from dmjax import mixers
@@ -38,6 +39,10 @@ def make_mixer(
   Raises:
     ValueError: For unknown mixers and options, and options out of range.
   """
+  if not (hasattr(spec, "items") and isinstance(spec.get("name"), str)):
+    raise ValueError(
+        f"a mixer must be a section such as {{'name': 'mixup'}}, got {spec!r}"
+    )
   spec = dict(spec)
   if spec["name"] in mixers.LEARNED and learned:
     return Mixer(_learned(spec, learned), mixers.needs())
@@ -46,6 +51,22 @@ def make_mixer(
   known = mixers.MIXERS | mixers.COMBINATORS
   mixer = names.configure("mixer", known, spec)
   return Mixer(mixer, mixers.guidance_of(mixer))
+
+
+def stages_of(spec: Mapping[str, Any]) -> set[int]:
+  """The stages of the network that a `mix` section can draw.
+
+  Args:
+    spec: As `make_mixer` takes it.
+
+  Returns:
+    The stages; empty for mixers of the input.
+  """
+  parts = [*spec.get("mixers", ()), *filter(None, [spec.get("mixer")])]
+  stages = set().union(*map(stages_of, parts))
+  mixer = mixers.MIXERS.get(spec["name"], mixers.identity)
+  option = inspect.signature(mixer).parameters.get("stages")
+  return stages | set(spec.get("stages", option.default) if option else ())
 
 
 def _combinator(spec, learned):

@@ -2,7 +2,6 @@
 
 import collections
 import functools
-import inspect
 import pathlib
 
 import jax
@@ -17,6 +16,7 @@ from dmjax.data import photos
 from dmjax.methods import guidance
 from dmjax.train import comparisons
 from dmjax.train import drawing
+from dmjax.train import mixing
 from dmjax.train import plots
 from dmjax.train.run import Run
 
@@ -86,19 +86,10 @@ def _stage(run, key, batch):
   x = jnp.arange(batch, dtype=jnp.float32).reshape(-1, 1, 1, 1)
   x = jnp.broadcast_to(x, (batch, 2, 2, 1))
   found = jnp.zeros(batch, jnp.int32)
-  for stage in sorted(_stages_of(run.config.mix) - {0}):
+  for stage in sorted(mixing.stages_of(run.config.mix) - {0}):
     mixed = run.mixer.mix(key, x, stage=stage).x
     found = jnp.where(jnp.any(mixed != x, axis=(1, 2, 3)), stage, found)
   return found
-
-
-def _stages_of(spec):
-  """The stages that a `mix` section can draw."""
-  parts = [*spec.get("mixers", ()), *filter(None, [spec.get("mixer")])]
-  stages = set().union(*map(_stages_of, parts))
-  mixer = mixers.MIXERS.get(spec["name"], mixers.identity)
-  option = inspect.signature(mixer).parameters.get("stages")
-  return stages | set(spec.get("stages", option.default) if option else ())
 
 
 def _columns(labels, mixed):

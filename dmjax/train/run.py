@@ -26,6 +26,7 @@ from dmjax.train import fitting
 from dmjax.train import mixing
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
+from dmjax.train import trials
 from dmjax.train import validate
 from dmjax.train import workdir as workdir_lib
 
@@ -99,12 +100,14 @@ def assemble(
       loss=names.configure("loss", losses.LOSSES, config.loss),
       total_steps=times.total,
   )
-  validate.check_mixing(config, example, mixer, test_mixer, parts.loss)
-  return Run(
+  trials.check_mixing(config, example, mixer, test_mixer, parts.loss)
+  run = Run(
       config, sources, _opener(config.data, sources), example, times, mixer,
       test_mixer, _method(config.method, parts), optimizer, schedule,
       augmentation.make_augment(config.data), borrowed,
   )
+  trials.check_network(run)
+  return run
 
 
 def _open_source(data, split):
@@ -158,11 +161,15 @@ def first_variables(run: Run) -> Any:
   shapes = jax.eval_shape(network.init, key, x)
   options = dict(config.model)
   del options["dtype"]  # Parameters are float32 in any case.
-  return models.load_pretrained(
-      options.pop("name"), config.pretrained,
-      num_classes=shapes["params"]["head"]["bias"].size,
-      image_size=x.shape[1], key=key, **options,
-  )[1]
+  try:
+    return models.load_pretrained(
+        options.pop("name"), config.pretrained,
+        num_classes=shapes["params"]["head"]["bias"].size,
+        image_size=x.shape[1], key=key, **options,
+    )[1]
+  except ValueError as error:
+    what = str(error).removeprefix(f"path={config.pretrained!r} ")
+    raise ValueError(f"pretrained={config.pretrained!r}: {what}") from None
 
 
 def _with_head_of(variables, network, key, x, name):

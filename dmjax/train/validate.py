@@ -1,6 +1,6 @@
 """What makes a configuration valid, seen before any work."""
 
-from collections.abc import Callable, Mapping
+import difflib
 import functools
 import math
 import os
@@ -8,13 +8,13 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import ml_collections
 
 from dmjax import augment
 from dmjax import config as config_lib
+from dmjax import names
+from dmjax import overrides
 from dmjax.data import base
-from dmjax.methods import guidance
-from dmjax.train import mixing
 from dmjax.train import workdir as workdir_lib
 
 # Sections whose options are those of the function they name, and keys that they
@@ -43,6 +43,7 @@ _BOUNDS = {
     "evaluate.batch_size": (1, math.inf),
     "optimizer.clip_norm": (0, math.inf),
     "optimizer.weight_decay": (0, math.inf),
+    "published.last": (0, math.inf),
     "schedule.end_lr": (0, math.inf),
     "schedule.warmup_lr": (0, math.inf),
     "seed": (0, 2**32 - 1),
@@ -53,6 +54,7 @@ _CHOICES = {
     "data.crop_mode": ("reflect", "constant"),
     "data.pipeline": ("resident", "streaming"),
     "model.dtype": ("float32", "bfloat16", "float16"),
+    "published.rule": ("best", "last", "median"),
 }
 
 
@@ -62,15 +64,11 @@ def check_config(config: Any) -> None:
   Args:
     config: The configuration.
   """
-  _check_keys(config, config_lib.default())
+  check_keys(config)
   for key, bounds in _BOUNDS.items():
     _check_bounds(key, _get(config, key), *bounds)
   for key, choices in _CHOICES.items():
-    if _get(config, key) not in choices:
-      raise ValueError(
-          f"{key} must be one of {', '.join(map(str, choices))}, got"
-          f" {_get(config, key)!r}"
-      )
+    _check_choice(key, _get(config, key), choices)
   devices = jax.device_count()
   if config.batch_size % devices:
     raise ValueError(
@@ -82,8 +80,20 @@ def check_config(config: Any) -> None:
   _check_start(config)
 
 
-def _check_keys(config, default, prefix=""):
-  """Every key is there, and of the type of its default."""
+def check_keys(config: Any) -> None:
+  """Raises ValueError unless every key is there, and of its type, and no other.
+
+  Args:
+    config: The configuration.
+  """
+  _check_section_like(config, config_lib.default(), "")
+
+
+def _check_section_like(config, default, prefix):
+  for key in config:
+    if key not in default:
+      near = names.suggest(prefix + key, [prefix + known for known in default])
+      raise ValueError(f"there is no key {prefix + key!r}; {near}")
   for key, value in default.items():
     name = prefix + key
     if key not in config:
@@ -91,41 +101,60 @@ def _check_keys(config, default, prefix=""):
           f"the configuration lacks {name!r}; start from"
           " dmjax.config.default(), which has every key"
       )
+    if hasattr(value, "items") and not hasattr(config[key], "items"):
+      raise ValueError(f"{name} must be a section of keys, got {config[key]!r}")
     if name in _NAMED:
       _check_named(name, config[key])
-    elif isinstance(value, Mapping) or hasattr(value, "items"):
-      _check_section(name, config[key])
-      if name != "published":
-        _check_keys(config[key], value, f"{name}.")
-    elif not _is_like(config[key], value):
-      raise ValueError(
-          f"{name} must be {_kind(value)}, as {value!r}, got {config[key]!r}"
-      )
+    elif hasattr(value, "items") and name != "published.top1":
+      _check_section_like(config[key], value, f"{name}.")
+    else:
+      _check_type(name, config[key], value)
 
 
 def _check_named(name, section):
-  _check_section(name, section)
+  """A section that names a function: its options have the types of defaults."""
   for key in _NAMED[name]:
     if key not in section:
       raise ValueError(f"the configuration lacks {f'{name}.{key}'!r}")
+  _check_type(f"{name}.name", section.name, "")
+  kind = name.rpartition(".")[2]
+  for option, default in overrides.options_of(kind, section.name).items():
+    if option in section and isinstance(default, (bool, float, int, str, tuple)):
+      _check_type(f"{name}.{option}", section[option], default)
 
 
-def _check_section(name, section):
-  if not hasattr(section, "items"):
-    raise ValueError(f"{name} must be a section of keys, got {section!r}")
+def _check_type(name, value, default):
+  if not _is_like(value, default):
+    raise ValueError(
+        f"{name} must be {_kind(default)}, as {default!r}, got {value!r}"
+    )
+
+
+def _check_choice(key, value, choices):
+  if value in choices and not isinstance(value, bool):
+    return
+  said = f"one of {', '.join(map(str, choices))}"
+  near = difflib.get_close_matches(str(value), map(str, choices), 1, cutoff=0.4)
+  raise ValueError(
+      f"{key} must be {said}, got {value!r}"
+      + (f"; did you mean {near[0]!r}?" if near and near[0] != str(value) else "")
+  )
 
 
 def _is_like(value, default):
   if isinstance(default, bool) or isinstance(value, bool):
     return isinstance(value, bool) and isinstance(default, bool)
   kinds = {float: (float, int), tuple: (tuple, list)}
-  return isinstance(value, kinds.get(type(default), type(default)))
+  like = isinstance(value, kinds.get(type(default), type(default)))
+  if like and isinstance(default, tuple) and default:
+    return all(_is_like(each, default[0]) for each in value)
+  return like
 
 
 def _kind(value):
   kinds = {
       bool: "true or false", float: "a number", int: "a whole number",
-      str: "text", tuple: "a tuple",
+      str: "text", tuple: "a tuple", ml_collections.ConfigDict: "a section",
   }
   return kinds[type(value)]
 
@@ -135,28 +164,40 @@ def _get(config, key):
 
 
 def _check_bounds(key, value, low, high):
-  number = isinstance(value, (int, float)) and math.isfinite(value)
-  if not (number and low <= value <= high):
+  if not (_is_number(value) and low <= value <= high):
     inside = f"lie in [{low}, {high}]" if high < math.inf else f"be >= {low}"
     raise ValueError(f"{key} must {inside}, got {value!r}")
 
 
+def _is_number(value):
+  number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  return number and math.isfinite(value)
+
+
 def _check_optimizer(section):
-  if not (isinstance(section.lr, (int, float)) and 0 < section.lr < math.inf):
+  if not (_is_number(section.lr) and section.lr > 0):
     raise ValueError(f"optimizer.lr must be > 0, got {section.lr!r}")
   for key in ("momentum", "b1", "b2"):
     value = section.get(key)
-    if isinstance(value, (int, float)) and not 0 <= value < 1:
-      raise ValueError(f"optimizer.{key} must lie in [0, 1), got {value}")
+    if value is not None and not (_is_number(value) and 0 <= value < 1):
+      raise ValueError(f"optimizer.{key} must lie in [0, 1), got {value!r}")
+  _check_bounds("optimizer.eps", section.get("eps", 0.0), 0, math.inf)
 
 
 def _check_data(data):
-  if not all(std > 0 for std in data.std):
+  if not all(map(_is_number, data.mean)):
+    raise ValueError(f"data.mean must be numbers, got {tuple(data.mean)}")
+  if not all(_is_number(std) and std > 0 for std in data.std):
     raise ValueError(f"data.std must be > 0, got {tuple(data.std)}")
+  # Names of TFDS have slashes too, but none at their start.
+  if data.name.startswith((".", "/", "~")):
+    if not pathlib.Path(data.name).expanduser().is_dir():
+      raise ValueError(f"data.name: there is no folder {data.name!r}")
   if data.rand_augment:
     augment.parse_policy(data.rand_augment)
   scale = tuple(data.crop_scale)
-  if scale and not (len(scale) == 2 and 0 < scale[0] <= scale[1] <= 1):
+  numbers = len(scale) == 2 and all(map(_is_number, scale))
+  if scale and not (numbers and 0 < scale[0] <= scale[1] <= 1):
     raise ValueError(
         f"data.crop_scale must be (smallest, largest) within (0, 1], got {scale}"
     )
@@ -175,39 +216,11 @@ def _check_start(config):
         f"pretrained must be a .safetensors file, got {config.pretrained!r}; save"
         " parameters in timm's layout there, or start without: --config.pretrained="
     )
-  if config.init_from:
-    workdir_lib.read_config(pathlib.Path(config.init_from))
-
-
-def check_mixing(
-    config: Any,
-    example: Any,
-    mixer: mixing.Mixer,
-    test_mixer: mixing.Mixer,
-    loss: Callable[..., jax.Array],
-) -> None:
-  """Raises ValueError for options that mixers or the loss refuse.
-
-  A trace of them on four images meets every check they make.
-  """
-  if test_mixer.guidance.before or test_mixer.guidance.hidden:
+  other = pathlib.Path(config.init_from)
+  if config.init_from and not (other / workdir_lib.CONFIG).is_file():
     raise ValueError(
-        "evaluate.mix must be a mixer of inputs without guidance, got"
-        f" {config.evaluate.mix.name!r}"
+        f"init_from must be the workdir of a run, got {config.init_from!r}"
     )
-  for each in (mixer, test_mixer):
-    _dry_run(each, loss, example["x"])
-
-
-def _dry_run(mixer, loss, x):
-  def trace(key, images):
-    maps = guidance.training_free(mixer.guidance, images)
-    mixed = mixer.mix(key, images, **maps)
-    labels = jnp.zeros_like(mixed.sources)
-    return loss(jnp.zeros((4, 2)), labels, mixed.weights)
-
-  images = jax.ShapeDtypeStruct((4, *x.shape[1:]), x.dtype)
-  jax.eval_shape(functools.partial(trace, jax.random.key(0)), images)
 
 
 def check_data(config: Any, sources: Any, example: Any) -> None:

@@ -158,6 +158,8 @@ def blank_source(workdir: pathlib.Path) -> base.Source:
   if not (workdir / DATA).is_file():
     raise ValueError(f"--workdir: {str(workdir)!r} has no {DATA}")
   facts = _read(workdir / DATA)
+  if lacking := {"shape", "size", "class_names", "kind"} - set(facts):
+    raise ValueError(f"{workdir / DATA} is damaged: it lacks {sorted(lacking)}")
   blank = np.zeros(facts["shape"], np.uint8)
   return base.Source(
       lambda index: {"x": blank, "label": 0}, facts["size"],
@@ -167,7 +169,10 @@ def blank_source(workdir: pathlib.Path) -> base.Source:
 
 def _read(path):
   try:
-    return json.loads(path.read_text(encoding="utf-8"))
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+      raise ValueError(f"it holds {found!r:.40}")
+    return found
   except ValueError as error:
     raise ValueError(
         f"{path} is damaged ({error}); restore it, or train anew with another"
