@@ -89,6 +89,8 @@ def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config.data[key] = 40 if config.data[key] else 0
   if "stage" in config.method:
     config.method.stage = "stage1"
+  if config.mix.name == "alignmix":
+    config.mix.stages = (2,)
   warmup = config.schedule.warmup
   config = short(config)
   config.total, config.log.every = "2 steps", "1 steps"

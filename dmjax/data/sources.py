@@ -80,6 +80,8 @@ def open_source(name: str, split: str, data_dir: str = "") -> base.Source:
   """
   if os.sep in name and pathlib.Path(name).expanduser().is_dir():
     return folders.open_folder(pathlib.Path(name).expanduser(), split)
+  if name.startswith((".", "/", "~")):  # Names of TFDS have slashes inside.
+    raise ValueError(f"data.name: there is no folder {name!r}")
   if name == "mock":
     return mock.open_mock(split)
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None

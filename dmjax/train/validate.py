@@ -189,10 +189,6 @@ def _check_data(data):
     raise ValueError(f"data.mean must be numbers, got {tuple(data.mean)}")
   if not all(_is_number(std) and std > 0 for std in data.std):
     raise ValueError(f"data.std must be > 0, got {tuple(data.std)}")
-  # Names of TFDS have slashes too, but none at their start.
-  if data.name.startswith((".", "/", "~")):
-    if not pathlib.Path(data.name).expanduser().is_dir():
-      raise ValueError(f"data.name: there is no folder {data.name!r}")
   if data.rand_augment:
     augment.parse_policy(data.rand_augment)
   scale = tuple(data.crop_scale)
