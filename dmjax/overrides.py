@@ -88,7 +88,7 @@ def _parse(config, arguments):
     before = _get(config, key)
     if before is None:
       _set(config, key, _literal(value))
-    elif isinstance(before, tuple) and not value.strip().startswith(("(", "[")):
+    elif _needs_tuple(key, before) and not value.strip().startswith(("(", "[")):
       raise ValueError(
           f"{key} must be a tuple, as '(0.5,)' or '()', got {value!r}"
       )
@@ -102,6 +102,11 @@ def _parse(config, arguments):
   except (flags.Error, TypeError) as error:
     raise ValueError(str(error).removeprefix("flag ")) from None
   return values["config"].value
+
+
+def _needs_tuple(key, value):
+  # Mixers take a number for a tuple of one.
+  return isinstance(value, tuple) and not key.startswith("mix.")
 
 
 def _get(config, key):

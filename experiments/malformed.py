@@ -24,6 +24,7 @@ from typing import NamedTuple
 import tqdm
 
 from dmjax import main as command_line
+from dmjax import names
 from dmjax.commands import exits
 from experiments import malformed_commands
 
@@ -74,7 +75,7 @@ def faults(case: malformed_commands.Case, outcome: Outcome) -> Iterator[str]:
   if outcome.code != exits.BAD_INPUT:
     yield f"exit code {outcome.code}"
   if outcome.left:
-    yield f"left {', '.join(outcome.left)}"
+    yield f"left {names.few(outcome.left)}"
   if outcome.out:
     yield f"printed {outcome.out[:80]!r}"
   lines = outcome.err.splitlines()

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 import json
+import shlex
 import textwrap
 from typing import NamedTuple
 
 import numpy as np
 import safetensors.numpy
 
-RECIPE = "digits:resnet8,cutmix,dm,smoke"
-VIT = "digits:deit_tiny,transmix,dm,smoke"
+# Two steps of a tiny ResNet-18 on images of noise, 32x32 pixels.
+RECIPE = "cifar100:resnet18,cutmix,dm,smoke"
 
 
 class Case(NamedTuple):
@@ -48,17 +49,17 @@ _OVERRIDES = (
     ("data.std=(0.0,)", "> 0"),
     ("data.std=(-1.0,)", "> 0"),
     ("data.std=(nan,)", "data.std"),
-    ("data.std=(0.1,0.2)", "1 or 3 values"),
-    ("data.mean=(0.1,0.2)", "1 or 3 values"),
+    ("data.std=(0.1, 0.2)", "1 or 3 values"),
+    ("data.mean=(0.1, 0.2)", "1 or 3 values"),
     ("data.mean=0.5", "tuple"),
     ("data.std=0.5", "tuple"),
     ("data.mean=('a',)", "data.mean"),
     ("data.crop_padding=32", "smaller than the images of 32x32"),
     ("data.crop_padding=-1", ">= 0"),
     ("data.crop_mode=mirror", "reflect, constant"),
-    ("data.crop_scale=(0.9,0.1)", "(smallest, largest)"),
+    ("data.crop_scale=(0.9, 0.1)", "(smallest, largest)"),
     ("data.crop_scale=(0.5,)", "(smallest, largest)"),
-    ("data.crop_scale=('a','b')", "(smallest, largest)"),
+    ("data.crop_scale=('a', 'b')", "(smallest, largest)"),
     ("data.cutout=-4", ">= 0"),
     ("data.erase=2.0", "[0, 1]"),
     ("data.erase=nan", "[0, 1]"),
@@ -84,6 +85,11 @@ _OVERRIDES = (
     ("mix.lam=1.5", "[0, 1]"),
     ("mix.lam=nan", "[0, 1]"),
     ("mix.partner=rol", "permutation, roll, flip"),
+    ("loss.select=foo", "both, less or more"),
+    ("loss.power=-1.0", ">= 0"),
+    ("model.stem=foo", "'imagenet'"),
+    ("model.drop_path=2.0", "[0, 1)"),
+    ("data.rand_augment=rand-m9-foo1", "rand-m9-mstd0.5-inc1"),
     ("loss.eta=-1.0", ">= 0"),
     ("loss.eta=nan", ">= 0"),
     ("loss.label_smoothing=2.0", "[0, 1"),
@@ -93,25 +99,25 @@ _OVERRIDES = (
     ("evaluate.mix.alpha=-1.0", "> 0"),
     ("published.last=-1", ">= 0"),
     # Durations.
-    ("total='ten epochs'", "'20 epochs'"),
-    ("total='-5 epochs'", "'20 epochs'"),
-    ("total='0 steps'", "at least one step"),
-    ("total='5 %'", "'20 epochs'"),
+    ("total=ten epochs", "'20 epochs'"),
+    ("total=-5 epochs", "'20 epochs'"),
+    ("total=0 steps", "at least one step"),
+    ("total=5 %", "'20 epochs'"),
     ("total=nan", "'20 epochs'"),
-    ("total='5 weeks'", "'20 epochs'"),
-    ("total=''", "'20 epochs'"),
-    ("schedule.warmup='3 steps'", "at most the 2 steps of total"),
-    ("schedule.warmup='200 %'", "at most the 2 steps of total"),
+    ("total=5 weeks", "'20 epochs'"),
+    ("total=", "'20 epochs'"),
+    ("schedule.warmup=3 steps", "at most the 2 steps of total"),
+    ("schedule.warmup=200 %", "at most the 2 steps of total"),
     ("schedule.warmup=some", "'20 epochs'"),
-    ("evaluate.every='0 steps'", "> 0"),
-    ("evaluate.every='0 epochs'", "> 0"),
+    ("evaluate.every=0 steps", "> 0"),
+    ("evaluate.every=0 epochs", "> 0"),
     ("evaluate.every=never", "'20 epochs'"),
-    ("log.every='0 steps'", "> 0"),
+    ("log.every=0 steps", "> 0"),
     ("log.every=often", "'20 epochs'"),
-    ("checkpoint.every='0 steps'", "> 0"),
-    ("checkpoint.every='every epoch'", "'20 epochs'"),
+    ("checkpoint.every=0 steps", "> 0"),
+    ("checkpoint.every=every epoch", "'20 epochs'"),
     # Names, with the nearest.
-    ("model.name=resnet9", "did you mean 'resnet8'"),
+    ("model.name=resnet9", "did you mean"),
     ("model.name=", "valid names"),
     ("mix.name=cutmx", "did you mean 'cutmix'"),
     ("evaluate.mix.name=cutmx", "did you mean 'cutmix'"),
@@ -121,8 +127,10 @@ _OVERRIDES = (
     ("method.name=supervise", "did you mean 'supervised'"),
     ("method.saliency=gradient", "did you mean 'input_gradient'"),
     ("data.name=cifar10O", "did you mean 'cifar10"),
-    ("data.name=./photos", "dataset"),
+    ("data.name=./photos", "there is no folder"),
     ("data.name=cifar100", "not prepared"),
+    ("data.name=cifar100:9.9.9", "not prepared"),
+    ("data.name=", "data.name"),
     ("data.train=trian", "split"),
     ("data.test=validation", "split"),
     ("data.pipeline=fast", "resident, streaming"),
@@ -139,12 +147,11 @@ _OVERRIDES = (
     ("data.flip=perhaps", "flip"),
     ("seed=1.5", "seed"),
     ("model.widths=4", "model"),
-    ("model.depths=(1,'a')", "model"),
-    ("model.depths=()", "model"),
+    ("model.depths=(1, 'a')", "model"),
     ("mix.per_batch=perhaps", "per_batch"),
     ("optimizer.nesterov=perhaps", "nesterov"),
     ("pretrained=none.safetensors", ".safetensors"),
-    ("init_from=runs/none", "no run"),
+    ("init_from=runs/none", "workdir of a run"),
 )
 
 # Overrides of several keys, and of no key: what the line must say.
@@ -155,7 +162,7 @@ _ARGUMENTS = (
     ("--config.mix.eta=1", "'mix.eta'", "did you mean"),
     ("--config.loss.alpha=1", "'loss.alpha'", "did you mean"),
     ("--config.optimizer.b1=0.9", "'optimizer.b1'"),
-    ("--config.model.stems=imagenet", "'model.stems'", "'model.stem'"),
+    ("--config.model.dephts=(1,)", "'model.dephts'", "did you mean 'model.depths'"),
     ("--config.mix.saliency=1", "'mix.saliency'"),
     ("--config.mix=cutmix", "'mix'"),
     ("--config.seed.x=1", "'seed.x'"),
@@ -190,15 +197,19 @@ _ARGUMENTS = (
     ("--config.mix.name=manifold_mixup --config.mix.stages=(7,)",
      "mix.stages", "7", "'resnet8'"),
     ("--config.mix.name=manifold_mixup --config.mix.stages=()", "stages", "()"),
+    ("--config.mix.name=alignmix", "mix.stages", "[4]", "'resnet8'"),
+    ("--config.mix.name=puzzlemix --config.mix.blocks=99", "blocks", "99"),
+    ("--config.mix.name=comixup --config.mix.partition=0", "partition", "0"),
+    ("--config.mix.name=resizemix '--config.mix.scope=(2.0, 3.0)'", "scope", "(2.0, 3.0)"),
     ("--config.mix.name=automix", "'automix'", "workdir"),
     ("--config.mix.name=automix --config.mix.workdir=runs/none",
-     "runs/none", "no run"),
+     "runs/none"),
     ("--config.mix.name=choose", "choose", "mixers"),
     ("--config.mix.name=sometimes", "sometimes", "mixer"),
-    ("--config.mix.name=gridmix --config.mix.cells=0", "cells", "0"),
+    ("--config.mix.name=gridmix --config.mix.cell=0", "'mix.cell'"),
     ("--config.model.name=deit_tiny --config.model.patch=5",
      "'deit_tiny'", "patch=5"),
-    ("--config.model.name=deit_tiny --config.model.heads=7", "'deit_tiny'", "heads"),
+    ("--config.model.name=deit_tiny --config.model.heads=0", "'deit_tiny'"),
     ("--config.model.name=swin_tiny --config.model.window=5", "'swin_tiny'", "window=5"),
     ("--config.model.name=deit_tiny --config.data.test_image_size=64",
      "data.test_image_size", "64", "'deit_tiny'"),
@@ -251,14 +262,15 @@ _SOURCES = (
     ("import no_such_module\n", "line 1", "no_such_module"),
     ("def get_config():\n  return 1 / 0\n", "line 2", "ZeroDivisionError"),
     ("raise RuntimeError('no disk')\n", "line 1", "RuntimeError: no disk"),
-    ("raise SystemExit('over')\n", "line 1", "SystemExit"),
+    ("raise SystemExit('over')\n", "line 1", "SystemExit: over"),
     ("raise RuntimeError('two\\nlines')\n", "line 1", "two"),
     ("def get_config():\n  return {'seed': 0}\n", "ConfigDict", "dict"),
     ("def get_config():\n  pass\n", "ConfigDict", "NoneType"),
     ("def get_config(size):\n  pass\n", "needs an argument", "mine.py:ARG"),
     ("\x00", "mine.py"),
     (b"\xff\xfe\x00", "mine.py"),
-    (_HEAD + "def get_config():\n  return ml_collections.ConfigDict()\n", "'seed'"),
+    (_HEAD + "def get_config():\n  return ml_collections.ConfigDict()\n",
+     "'batch_size'"),
     (_HEAD + "def get_config():\n" + _SOUND + "  config.batch_size = 'a'\n",
      "line 5", "batch_size"),
 )
@@ -281,7 +293,7 @@ _CHANGES = (
     ("config.data = 'digits'", "data", "'digits'"),
     ("config.evaluate = None", "evaluate", "None"),
     ("config.optimizer.lr = '0.1'", "optimizer.lr", "'0.1'"),
-    ("config.optimizer.lr = True", "optimizer.lr", "True"),
+    ("config.optimizer.lr = None", "optimizer.lr", "None"),
     ("config.optimizer.weight_decay = None", "optimizer.weight_decay", "None"),
     ("config.optimizer.momentum = 'a'", "optimizer.momentum", "'a'"),
     ("config.optimizer.decay_all = 'yes'", "optimizer.decay_all", "'yes'"),
@@ -360,7 +372,7 @@ def _commands():
       Case(_train(RECIPE, workdir="''"), ("--workdir", "''")),
       Case(_train(RECIPE, workdir="' '"), ("--workdir",)),
       Case(_train(RECIPE), ("runs/a", "not empty"), {"runs/a/notes.txt": "mine"}),
-      Case(_train(RECIPE, workdir="file"), ("file", "folder"), {"file": ""}),
+      Case(_train(RECIPE, workdir="file"), ("'file'", "--workdir"), {"file": ""}),
       Case(_train(RECIPE, workdir="file/a"), ("file/a",), {"file": ""}),
       Case(_train(RECIPE), ("config.json", "damaged"),
            {"runs/a/config.json": "{"}),
@@ -371,18 +383,18 @@ def _commands():
       Case(f"train --config {RECIPE}", ("--workdir",)),
       Case("train --workdir runs/a", ("--config",)),
       # Files to start from.
-      Case(_train(RECIPE, pretrained), ("'a.safetensors'", "cannot be read"),
+      Case(_train(RECIPE, pretrained), ("a.safetensors'", "cannot be read"),
            {file: b"\x10\x00"}),
-      Case(_train(RECIPE, pretrained), ("'a.safetensors'", "cannot be read"),
+      Case(_train(RECIPE, pretrained), ("a.safetensors'", "cannot be read"),
            {file: b"PK\x03\x04 a pickle of PyTorch"}),
-      Case(_train(RECIPE, pretrained), ("'a.safetensors'", "cannot be read"),
+      Case(_train(RECIPE, pretrained), ("a.safetensors'", "cannot be read"),
            {file: whole[:-8]}),
-      Case(_train(RECIPE, pretrained), ("'a.safetensors'", "cannot be read"),
+      Case(_train(RECIPE, pretrained), ("a.safetensors'", "cannot be read"),
            {file: b""}),
       Case(_train(RECIPE, pretrained),
-           ("'a.safetensors'", "unexpected: layer0", "and 4 more"), {file: whole}),
+           ("a.safetensors'", "unexpected: layer0", "and 4 more"), {file: whole}),
       Case(_train(RECIPE, "--config.pretrained=a.pth"),
-           ("'a.pth'", ".safetensors"), {"a.pth": b"PK"}),
+           ("a.pth'", ".safetensors"), {"a.pth": b"PK"}),
       Case(_train(RECIPE, "--config.pretrained=folder"),
            ("'", "folder", ".safetensors"), {"folder/x": b""}),
       Case(_train(RECIPE, "--config.init_from=runs/a", "runs/b"),
@@ -407,7 +419,7 @@ def _commands():
            _with(run, data="{")),
       Case("evaluate --workdir runs/a", ("data.json", "damaged"),
            _with(run, data=empty)),
-      Case("evaluate --workdir runs/a", ("config.json", "'seed'"),
+      Case("evaluate --workdir runs/a", ("'batch_size'",),
            _with(run, config=empty)),
       Case("evaluate --workdir runs/a", ("runs/a", "no checkpoint"), run),
       Case("evaluate --workdir runs/a --step 5", ("runs/a", "step 5"), run),
@@ -463,8 +475,8 @@ def _commands():
            {"runs/a/config.json": "{'seed': 0}"}),
       Case("preview --workdir runs/a --out deep/x.png", ("runs/a",), run),
       Case("preview --workdir runs/a --stage augment --out x.png",
-           ("--stage", "--workdir"), run),
-      Case("preview --all --stage augment --out x.png", ("--stage", "--all")),
+           ("--stage augment", "--config"), run),
+      Case("preview --all --stage augment --out x.png", ("--stage augment", "--config")),
       # The rest.
       Case("list", ("what",)),
       Case("list mixer", ("'mixer'", "mixers")),
@@ -489,15 +501,18 @@ def _commands():
 def _cases():
   for override, *says in _OVERRIDES:
     key, value = override.split("=")
-    names = (key.split(".")[-1], value.strip("'"))
-    yield Case(_train(RECIPE, f'"--config.{key}={value.strip(chr(39))}"'),
-               (*names, *says))
+    # Names are said with what they are of: "unknown mixer 'cutmx'".
+    last = key.rpartition(".")[2]
+    named = {"name": "", "train": "split", "test": "split"}.get(last, last)
+    argument = shlex.quote(f"--config.{key}={value}")
+    value = value.removeprefix("./")  # Paths are said in full.
+    yield Case(_train(RECIPE, argument), (named, value, *says))
   for argument, *says in _ARGUMENTS:
     yield Case(_train(RECIPE, argument), tuple(says))
   for recipe, *says in _RECIPES:
     yield Case(_train(recipe), tuple(says))
   for source, *says in _SOURCES:
-    yield Case(_train("mine.py"), ("mine.py", *says), {"mine.py": source})
+    yield Case(_train("mine.py"), says, {"mine.py": source})
   for change, *says in _CHANGES:
     yield Case(_train("mine.py"), tuple(says), {"mine.py": _mine(change)})
   yield from _commands()

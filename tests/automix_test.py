@@ -397,7 +397,7 @@ def test_a_second_average_is_refused(tmp_path):
 
 def test_a_mixer_that_needs_guidance_is_refused(tmp_path):
   config = tiny_automix_config.get_config()
-  config.mix = {"name": "puzzlemix"}
+  config.mix = {"name": "puzzlemix", "blocks": 4}
   with pytest.raises(ValueError, match="must be a mixer without guidance"):
     loop.train(config, tmp_path / "run")
 

@@ -138,7 +138,9 @@ def test_every_recipe_is_whole():
 def test_every_smoke_is_a_few_steps_of_the_same_recipe():
   for row, config, smoke in everything():
     for key in ("mix", "loss", "optimizer"):
-      assert smoke[key] == config[key], row.argument
+      for option, value in config[key].items():
+        # The stages of a tiny network are fewer.
+        assert smoke[key][option] == value or option == "stages", row.argument
     steps, unit = smoke.total.split()
     assert unit == "steps" and int(steps) <= 20 and not smoke.pretrained
     assert smoke.data.name in ("mock", "digits") or row.mixer == "mix_block"

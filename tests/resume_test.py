@@ -320,4 +320,4 @@ def test_a_start_that_is_not_there_is_refused(tmp_path, capsys):
   command = ["train", "--config", str(ROOT / "tests" / "tiny_config.py"),
              "--workdir", str(tmp_path / "run"), "--config.init_from=/nowhere"]
   assert main.main(command) == exits.BAD_INPUT
-  assert "'/nowhere' holds no run" in capsys.readouterr().err
+  assert "init_from must be the workdir of a run, got '/nowhere'" in capsys.readouterr().err

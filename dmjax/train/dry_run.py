@@ -10,6 +10,7 @@ import numpy as np
 from dmjax.train import checkpoint
 from dmjax.train import run as run_lib
 from dmjax.train import step as step_lib
+from dmjax.train import trials
 from dmjax.train import workdir as workdir_lib
 
 
@@ -29,6 +30,7 @@ def facts(config: Any, workdir: pathlib.Path) -> Mapping[str, str]:
   config = workdir_lib.with_absolute_paths(config)
   workdir_lib.check(workdir, config)
   run = run_lib.assemble(config, workdir=workdir)
+  trials.check_network(run)
   state = step_lib.shapes_of_state(run.method, run.optimizer, run.example)
   done = (checkpoint.steps_of(workdir) or [0])[0]
   sizes = [f"{split} {source.size:,}" for split, source in run.sources.items()]

@@ -22,6 +22,7 @@ from dmjax.train import progress
 from dmjax.train import run as run_lib
 from dmjax.train import signals
 from dmjax.train import step as step_lib
+from dmjax.train import trials
 from dmjax.train import workdir as workdir_lib
 from dmjax.train.run import Run
 
@@ -66,6 +67,7 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   config = workdir_lib.with_absolute_paths(config)
   workdir_lib.check(workdir, config)
   run = run_lib.assemble(config, workdir=workdir)
+  trials.check_network(run)
   # What cannot be read is known before anything is written.
   for split in run.sources:
     run.pipeline(split)

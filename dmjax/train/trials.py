@@ -1,6 +1,6 @@
 """What is wrong with a run, seen by tracing it; nothing is compiled.
 
-A trace on four images meets every check that mixers, losses and networks make.
+A trace on a few images meets every check that mixers, losses and networks make.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ import flax.errors
 import jax
 import jax.numpy as jnp
 
+from dmjax import mixers
 from dmjax import names
 from dmjax import parallel
 from dmjax.data import base
@@ -19,7 +20,6 @@ from dmjax.methods import guidance
 from dmjax.train import mixing
 from dmjax.train import step as step_lib
 
-_ROWS = 4
 _OF_BAD_OPTIONS = (
     ArithmeticError, LookupError, TypeError, ValueError, flax.errors.FlaxError,
 )
@@ -47,13 +47,13 @@ def check_mixing(
         "evaluate.mix must be a mixer of inputs without guidance, such as"
         f" 'cutmix', got {config.evaluate.mix.name!r}"
     )
-  images = _rows(example)["x"]
+  images = _rows(example, 4)["x"]
   with _naming(f"evaluate.mix {config.evaluate.mix.name!r}"):
     _mixed(test_mixer, images)
   with _naming(f"mix {config.mix.name!r}"):
     weights = _mixed(mixer, images).weights
   with _naming(f"loss {config.loss.name!r}"):
-    logits = jax.ShapeDtypeStruct((_ROWS, 2), jnp.float32)
+    logits = jax.ShapeDtypeStruct((4, 2), jnp.float32)
     labels = jax.ShapeDtypeStruct(weights.shape, jnp.int32)
     jax.eval_shape(loss, logits, labels, weights)
 
@@ -69,6 +69,9 @@ def _mixed(mixer, images):
 def check_network(run: Any) -> None:
   """Raises ValueError where network, mixer, method and images do not fit.
 
+  Tracing takes a moment, so this is for runs that are about to be trained, and
+  what cannot fail is not traced.
+
   Args:
     run: The run.
   """
@@ -79,11 +82,15 @@ def check_network(run: Any) -> None:
   _check_groups(config.method.get("groups", {}), state.params)
   if run.mixer.guidance.hidden:
     _check_stages(run, state)
-  with _naming(f"mixer {config.mix.name!r} with {model}"):
-    _trace(method.loss, state.params, state, _rows(run.example))
+  if run.mixer.guidance != mixers.needs():
+    with _naming(f"mixer {config.mix.name!r} with {model}"):
+      rows = config.batch_size // jax.device_count()
+      _trace(method.loss, state.params, state, _rows(run.example, rows))
   side = config.data.test_image_size or config.data.image_size
   x = run.example["x"]
-  shape = (_ROWS, side or x.shape[1], side or x.shape[2], x.shape[3])
+  shape = (1, side or x.shape[1], side or x.shape[2], x.shape[3])
+  if shape[1:] == x.shape[1:]:
+    return
   with _naming(f"data.test_image_size={config.data.test_image_size} with {model}"):
     images = jax.ShapeDtypeStruct(shape, x.dtype)
     jax.eval_shape(lambda s, x: method.predict(s, {"x": x}), state, images)
@@ -107,7 +114,7 @@ def _check_stages(run, state):
     return x
 
   train = functools.partial(run.method.network.train, hook=hook)
-  _trace(train, run.method.variables(state), _rows(run.example)["x"])
+  _trace(train, run.method.variables(state), _rows(run.example, 1)["x"])
   lacking = mixing.stages_of(run.config.mix) - seen
   if lacking:
     raise ValueError(
@@ -122,10 +129,10 @@ def _trace(function, *arguments):
   trace(*arguments, jax.random.key(0))
 
 
-def _rows(example):
-  """A few rows of what is one in the example, as shapes."""
+def _rows(example, count):
+  """So many rows of what is one in the example, as shapes."""
   return {
-      key: jax.ShapeDtypeStruct((_ROWS, *value.shape[1:]), value.dtype)
+      key: jax.ShapeDtypeStruct((count, *value.shape[1:]), value.dtype)
       for key, value in example.items()
   }
 

@@ -119,7 +119,10 @@ def _check_named(name, section):
   _check_type(f"{name}.name", section.name, "")
   kind = name.rpartition(".")[2]
   for option, default in overrides.options_of(kind, section.name).items():
-    if option in section and isinstance(default, (bool, float, int, str, tuple)):
+    # A number may stand for a tuple of one, as in `blocks` of PuzzleMix.
+    one = isinstance(default, tuple) and _is_number(section.get(option))
+    known = isinstance(default, (bool, float, int, str, tuple))
+    if option in section and known and not one:
       _check_type(f"{name}.{option}", section[option], default)
 
 
@@ -185,6 +188,8 @@ def _check_optimizer(section):
 
 
 def _check_data(data):
+  if not data.name.strip():
+    raise ValueError(f"data.name must name a dataset, got {data.name!r}")
   if not all(map(_is_number, data.mean)):
     raise ValueError(f"data.mean must be numbers, got {tuple(data.mean)}")
   if not all(_is_number(std) and std > 0 for std in data.std):
