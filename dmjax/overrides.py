@@ -1,19 +1,14 @@
 """`--config.key=value`: changes to a configuration on the command line."""
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
-import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from dmjax import losses
-from dmjax import methods
-from dmjax import mixers
-from dmjax import models
 from dmjax import names
-from dmjax.train import optimizer
+from dmjax.train import options
 
 _PREFIX = "--config."
 
@@ -40,12 +35,16 @@ def apply(config: Any, arguments: Sequence[str]) -> tuple[Any, list[str]]:
   dropped = []
   for key, value in changes:
     section, _, option = key.partition(".")
-    if section in _OPTIONS and option == "name":
+    if _has_options(config, section) and option == "name":
       dropped += _rename(config, section, value)
-      config.published.top1 = {}  # Of another network, mixer, loss or optimizer.
+      config.published = {**config.get("published", {}), "top1": {}}
   for key, _ in changes:
     _admit(config, key)
   return _parse(config, arguments), dropped
+
+
+def _has_options(config, section):
+  return section in options.SECTIONS and hasattr(config.get(section), "items")
 
 
 def _split(argument):
@@ -60,7 +59,7 @@ def _split(argument):
 
 def _rename(config, section, name):
   """Names another one, and takes away the options that it does not have."""
-  known = options_of(section, name)
+  known = options.options_of(section, name)
   gone = [k for k in config[section] if k != "name" and k not in known]
   for option in gone:
     del config[section][option]
@@ -71,8 +70,8 @@ def _rename(config, section, name):
 def _admit(config, key):
   """Lists an option that the named function has, and the section does not."""
   section, _, option = key.partition(".")
-  if section in _OPTIONS and option and option not in config[section]:
-    known = options_of(section, config[section].name)
+  if _has_options(config, section) and option and option not in config[section]:
+    known = options.options_of(section, config[section].name)
     if option in known:
       config[section][option] = known[option]
   keys = list(_flat_keys(config))
@@ -135,74 +134,3 @@ def _flat_keys(tree, prefix="") -> Iterable[str]:
       yield from _flat_keys(value, f"{prefix}{key}.")
     else:
       yield prefix + key
-
-
-def options_of(section: str, name: str) -> dict[str, Any]:
-  """The options of a named model, mixer, loss, method or optimizer.
-
-  Args:
-    section: `model`, `mix`, `loss`, `method` or `optimizer`.
-    name: What the section names.
-
-  Returns:
-    Defaults by option; None for one without a default.
-
-  Raises:
-    ValueError: For an unknown name.
-  """
-  return _OPTIONS[section](name)
-
-
-def named(section: str) -> Mapping[str, Any]:
-  """What a section can name: functions by name.
-
-  Args:
-    section: `model`, `mix`, `loss`, `method` or `optimizer`.
-
-  Returns:
-    The table.
-  """
-  return _TABLES[section]
-
-
-def _mix_options(name):
-  options = _keywords(names.lookup("mixer", name, named("mix")))
-  if name in mixers.LEARNED:
-    options["workdir"] = ""
-  given = {"saliency", "cam", "features", "attention", "progress", "stage", "block"}
-  return {k: v for k, v in options.items() if k not in given}
-
-
-def _loss_options(name):
-  return _keywords(names.lookup("loss", name, losses.LOSSES))
-
-
-def _method_options(name):
-  options = _keywords(names.lookup("method", name, methods.METHODS))
-  own = _keywords(getattr(methods, name, methods.METHODS[name]))
-  given = {"guidance", "total_steps"}
-  return {k: v for k, v in (own | options).items() if k not in given}
-
-
-def _keywords(function):
-  parameters = inspect.signature(function).parameters.values()
-  return {
-      p.name: None if p.default is p.empty else p.default
-      for p in parameters if p.kind is p.KEYWORD_ONLY
-  }
-
-
-_TABLES = {
-    "loss": losses.LOSSES,
-    "method": {k: getattr(methods, k, v) for k, v in methods.METHODS.items()},
-    "mix": mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED,
-    "model": models.MODELS,
-    "optimizer": optimizer.OPTIMIZERS,
-}
-_OPTIONS = {
-    "loss": _loss_options,
-    "method": _method_options,
-    "mix": _mix_options,
-    "model": models.options_of,
-    "optimizer": optimizer.options_of,
-}

@@ -23,17 +23,17 @@ def add(commands) -> None:
 def run(args, rest) -> int:
   """Lists; returns the exit code."""
   # pylint: disable=g-import-not-at-top
-  from dmjax import overrides
   from dmjax import recipes
+  from dmjax.train import options
 
   arguments.no_more(rest)
   if args.what == "recipes":
     print(recipes.table(recipes.rows()))
     return exits.OK
   section = _SECTIONS[args.what]
-  for name, function in overrides.named(section).items():
-    options = overrides.options_of(section, name)
-    said = ", ".join(f"{key}={_value(v)}" for key, v in options.items())
+  for name, function in options.named(section).items():
+    known = options.options_of(section, name)
+    said = ", ".join(f"{key}={_value(v)}" for key, v in known.items())
     print(f"{name}: {_summary(function)}\n    {said or 'no options'}")
   return exits.OK
 

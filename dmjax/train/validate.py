@@ -13,8 +13,8 @@ import ml_collections
 from dmjax import augment
 from dmjax import config as config_lib
 from dmjax import names
-from dmjax import overrides
 from dmjax.data import base
+from dmjax.train import options
 from dmjax.train import workdir as workdir_lib
 
 # Sections whose options are those of the function they name, and keys that they
@@ -118,7 +118,7 @@ def _check_named(name, section):
       raise ValueError(f"the configuration lacks {f'{name}.{key}'!r}")
   _check_type(f"{name}.name", section.name, "")
   kind = name.rpartition(".")[2]
-  for option, default in overrides.options_of(kind, section.name).items():
+  for option, default in options.options_of(kind, section.name).items():
     # A number may stand for a tuple of one, as in `blocks` of PuzzleMix.
     one = isinstance(default, tuple) and _is_number(section.get(option))
     known = isinstance(default, (bool, float, int, str, tuple))

@@ -1,0 +1,84 @@
+"""What sections of a configuration can name, and the options of each."""
+
+from collections.abc import Mapping
+import inspect
+from typing import Any
+
+from dmjax import losses
+from dmjax import methods
+from dmjax import mixers
+from dmjax import models
+from dmjax import names
+from dmjax.train import optimizer
+
+
+def options_of(section: str, name: str) -> dict[str, Any]:
+  """The options of a named model, mixer, loss, method or optimizer.
+
+  Args:
+    section: `model`, `mix`, `loss`, `method` or `optimizer`.
+    name: What the section names.
+
+  Returns:
+    Defaults by option; None for one without a default.
+
+  Raises:
+    ValueError: For an unknown name.
+  """
+  return _OPTIONS[section](name)
+
+
+def named(section: str) -> Mapping[str, Any]:
+  """What a section can name: functions by name.
+
+  Args:
+    section: `model`, `mix`, `loss`, `method` or `optimizer`.
+
+  Returns:
+    The table.
+  """
+  return _TABLES[section]
+
+
+def _mix_options(name):
+  options = _keywords(names.lookup("mixer", name, named("mix")))
+  if name in mixers.LEARNED:
+    options["workdir"] = ""
+  given = {"saliency", "cam", "features", "attention", "progress", "stage", "block"}
+  return {k: v for k, v in options.items() if k not in given}
+
+
+def _loss_options(name):
+  return _keywords(names.lookup("loss", name, losses.LOSSES))
+
+
+def _method_options(name):
+  options = _keywords(names.lookup("method", name, methods.METHODS))
+  own = _keywords(getattr(methods, name, methods.METHODS[name]))
+  given = {"guidance", "total_steps"}
+  return {k: v for k, v in (own | options).items() if k not in given}
+
+
+def _keywords(function):
+  parameters = inspect.signature(function).parameters.values()
+  return {
+      p.name: None if p.default is p.empty else p.default
+      for p in parameters if p.kind is p.KEYWORD_ONLY
+  }
+
+
+_TABLES = {
+    "loss": losses.LOSSES,
+    "method": {k: getattr(methods, k, v) for k, v in methods.METHODS.items()},
+    "mix": mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED,
+    "model": models.MODELS,
+    "optimizer": optimizer.OPTIMIZERS,
+}
+_OPTIONS = {
+    "loss": _loss_options,
+    "method": _method_options,
+    "mix": _mix_options,
+    "model": models.options_of,
+    "optimizer": optimizer.options_of,
+}
+SECTIONS = tuple(_OPTIONS)
