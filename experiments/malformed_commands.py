@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import safetensors.numpy
 
+from experiments import malformed_overrides
+
 # Two steps of a tiny ResNet-18 on images of noise, 32x32 pixels.
 RECIPE = "cifar100:resnet18,cutmix,dm,smoke"
 
@@ -30,205 +32,6 @@ class Case(NamedTuple):
 def _train(config, rest="", workdir="runs/a"):
   return f"train --config {config} --workdir {workdir} {rest}".strip()
 
-
-# --config.KEY=VALUE of a recipe that is sound; the line names key and value.
-_OVERRIDES = (
-    # Numbers out of range.
-    ("optimizer.weight_decay=-1.0", ">= 0"),
-    ("optimizer.momentum=5.0", "[0, 1)"),
-    ("optimizer.momentum=-0.1", "[0, 1)"),
-    ("optimizer.clip_norm=-1.0", ">= 0"),
-    ("optimizer.lr=0.0", "> 0"),
-    ("optimizer.lr=-0.1", "> 0"),
-    ("optimizer.lr=nan", "> 0"),
-    ("optimizer.lr=inf", "> 0"),
-    ("optimizer.weight_decay=nan", ">= 0"),
-    ("schedule.end_lr=-0.1", ">= 0"),
-    ("schedule.warmup_lr=-1.0", ">= 0"),
-    ("schedule.end_lr=nan", ">= 0"),
-    ("data.std=(0.0,)", "> 0"),
-    ("data.std=(-1.0,)", "> 0"),
-    ("data.std=(nan,)", "data.std"),
-    ("data.std=(0.1, 0.2)", "1 or 3 values"),
-    ("data.mean=(0.1, 0.2)", "1 or 3 values"),
-    ("data.mean=0.5", "tuple"),
-    ("data.std=0.5", "tuple"),
-    ("data.mean=('a',)", "data.mean"),
-    ("data.crop_padding=32", "smaller than the images of 32x32"),
-    ("data.crop_padding=-1", ">= 0"),
-    ("data.crop_mode=mirror", "reflect, constant"),
-    ("data.crop_scale=(0.9, 0.1)", "(smallest, largest)"),
-    ("data.crop_scale=(0.5,)", "(smallest, largest)"),
-    ("data.crop_scale=('a', 'b')", "(smallest, largest)"),
-    ("data.cutout=-4", ">= 0"),
-    ("data.erase=2.0", "[0, 1]"),
-    ("data.erase=nan", "[0, 1]"),
-    ("data.jitter=-0.5", "[0, 1]"),
-    ("data.image_size=-32", ">= 0"),
-    ("data.test_image_size=-32", ">= 0"),
-    ("data.test_resize=-32", ">= 0"),
-    ("data.repeats=0", ">= 1"),
-    ("data.workers=-1", ">= 0"),
-    ("data.channels=2", "0, 1, 3"),
-    ("batch_size=0", ">= 1"),
-    ("batch_size=-8", ">= 1"),
-    ("batch_size=4096", "at most the 48 training examples"),
-    ("steps_per_call=-1", ">= 0"),
-    ("seed=-1", "[0, 4294967295]"),
-    ("seed=1099511627776", "[0, 4294967295]"),
-    ("evaluate.batch_size=0", ">= 1"),
-    ("checkpoint.keep=0", ">= 1"),
-    ("checkpoint.keep=-1", ">= 1"),
-    ("mix.alpha=-1.0", "> 0"),
-    ("mix.alpha=0.0", "> 0"),
-    ("mix.alpha=nan", "> 0"),
-    ("mix.lam=1.5", "[0, 1]"),
-    ("mix.lam=nan", "[0, 1]"),
-    ("mix.partner=rol", "permutation, roll, flip"),
-    ("loss.select=foo", "both, less or more"),
-    ("loss.power=-1.0", ">= 0"),
-    ("model.stem=foo", "'imagenet'"),
-    ("model.drop_path=2.0", "[0, 1)"),
-    ("data.rand_augment=rand-m9-foo1", "rand-m9-mstd0.5-inc1"),
-    ("loss.eta=-1.0", ">= 0"),
-    ("loss.eta=nan", ">= 0"),
-    ("loss.label_smoothing=2.0", "[0, 1"),
-    ("method.ema_decay=1.0", "[0, 1)"),
-    ("method.ema_decay=-0.1", "[0, 1)"),
-    ("method.ema_decay=nan", "[0, 1)"),
-    ("evaluate.mix.alpha=-1.0", "> 0"),
-    ("published.last=-1", ">= 0"),
-    # Durations.
-    ("total=ten epochs", "'20 epochs'"),
-    ("total=-5 epochs", "'20 epochs'"),
-    ("total=0 steps", "at least one step"),
-    ("total=5 %", "'20 epochs'"),
-    ("total=nan", "'20 epochs'"),
-    ("total=5 weeks", "'20 epochs'"),
-    ("total=", "'20 epochs'"),
-    ("schedule.warmup=3 steps", "at most the 2 steps of total"),
-    ("schedule.warmup=200 %", "at most the 2 steps of total"),
-    ("schedule.warmup=some", "'20 epochs'"),
-    ("evaluate.every=0 steps", "> 0"),
-    ("evaluate.every=0 epochs", "> 0"),
-    ("evaluate.every=never", "'20 epochs'"),
-    ("log.every=0 steps", "> 0"),
-    ("log.every=often", "'20 epochs'"),
-    ("checkpoint.every=0 steps", "> 0"),
-    ("checkpoint.every=every epoch", "'20 epochs'"),
-    # Names, with the nearest.
-    ("model.name=resnet9", "did you mean"),
-    ("model.name=", "valid names"),
-    ("mix.name=cutmx", "did you mean 'cutmix'"),
-    ("evaluate.mix.name=cutmx", "did you mean 'cutmix'"),
-    ("loss.name=decoupled", "did you mean 'decoupled"),
-    ("optimizer.name=sgdd", "did you mean 'sgd'"),
-    ("schedule.name=cosin", "did you mean 'cosine'"),
-    ("method.name=supervise", "did you mean 'supervised'"),
-    ("method.saliency=gradient", "did you mean 'input_gradient'"),
-    ("data.name=cifar10O", "did you mean 'cifar10"),
-    ("data.name=./photos", "there is no folder"),
-    ("data.name=cifar100", "not prepared"),
-    ("data.name=cifar100:9.9.9", "not prepared"),
-    ("data.name=", "data.name"),
-    ("data.train=trian", "split"),
-    ("data.test=validation", "split"),
-    ("data.pipeline=fast", "resident, streaming"),
-    ("data.rand_augment=rand-m11", "[0, 10]"),
-    ("data.rand_augment=auto", "rand"),
-    ("model.dtype=bf16", "bfloat16"),
-    ("model.dtype=float8", "float32, bfloat16, float16"),
-    ("model.dtype=int8", "float32, bfloat16, float16"),
-    ("published.rule=mean", "median"),
-    # Of the wrong type.
-    ("batch_size=many", "batch_size"),
-    ("batch_size=8.5", "batch_size"),
-    ("optimizer.lr=fast", "lr"),
-    ("data.flip=perhaps", "flip"),
-    ("seed=1.5", "seed"),
-    ("model.widths=4", "model"),
-    ("model.depths=(1, 'a')", "model"),
-    ("mix.per_batch=perhaps", "per_batch"),
-    ("optimizer.nesterov=perhaps", "nesterov"),
-    ("pretrained=none.safetensors", ".safetensors"),
-    ("init_from=runs/none", "workdir of a run"),
-)
-
-# Overrides of several keys, and of no key: what the line must say.
-_ARGUMENTS = (
-    ("--config.optimiser.lr=1", "'optimiser.lr'", "did you mean 'optimizer.lr'"),
-    ("--config.batch_siz=8", "'batch_siz'", "did you mean 'batch_size'"),
-    ("--config.mix.alhpa=1", "'mix.alhpa'", "did you mean 'mix.alpha'"),
-    ("--config.mix.eta=1", "'mix.eta'", "did you mean"),
-    ("--config.loss.alpha=1", "'loss.alpha'", "did you mean"),
-    ("--config.optimizer.b1=0.9", "'optimizer.b1'"),
-    ("--config.model.dephts=(1,)", "'model.dephts'", "did you mean 'model.depths'"),
-    ("--config.mix.saliency=1", "'mix.saliency'"),
-    ("--config.mix=cutmix", "'mix'"),
-    ("--config.seed.x=1", "'seed.x'"),
-    ("--config.=1", "''"),
-    ("--config.seed", "'--config.seed'", "unknown argument"),
-    ("--config.seed 3", "'--config.seed'", "unknown argument"),
-    ("--config.published.top1.x=1", "'published.top1.x'"),
-    ("--seed=3", "'--seed=3'", "unknown argument"),
-    ("--dry", "'--dry'", "unknown argument"),
-    ("--workdirs runs/b", "'--workdirs'", "unknown argument"),
-    ("more", "'more'", "unknown argument"),
-    ("--config.optimizer.name=adamw --config.optimizer.momentum=0.9",
-     "'optimizer.momentum'"),
-    ("--config.optimizer.name=adamw --config.optimizer.b2=1.5",
-     "optimizer.b2", "1.5", "[0, 1)"),
-    ("--config.optimizer.name=adamw --config.optimizer.eps=-1.0",
-     "optimizer.eps", "-1.0"),
-    ("--config.pretrained=a.safetensors --config.init_from=runs/b",
-     "a.safetensors", "runs/b", "name one"),
-    ("--config.data.pipeline=streaming --config.data.crop_scale=(0.1,1.0)"
-     " --config.data.image_size=0", "data.image_size", "data.crop_scale"),
-    ("--config.evaluate.mix.name=manifold_mixup", "evaluate.mix",
-     "'manifold_mixup'", "without guidance"),
-    ("--config.evaluate.mix.name=puzzlemix", "evaluate.mix", "'puzzlemix'",
-     "without guidance"),
-    ("--config.evaluate.mix.name=transmix", "evaluate.mix", "'transmix'",
-     "without guidance"),
-    ("--config.mix.name=transmix", "mixer 'transmix'", "'resnet8'"),
-    ("--config.mix.name=mixpro", "mixer 'mixpro'", "'resnet8'"),
-    ("--config.mix.name=tokenmix", "mixer 'tokenmix'", "'resnet8'"),
-    ("--config.mix.name=smmix", "mixer 'smmix'", "'resnet8'"),
-    ("--config.mix.name=manifold_mixup --config.mix.stages=(7,)",
-     "mix.stages", "7", "'resnet8'"),
-    ("--config.mix.name=manifold_mixup --config.mix.stages=()", "stages", "()"),
-    ("--config.mix.name=alignmix", "mix.stages", "[4]", "'resnet8'"),
-    ("--config.mix.name=puzzlemix --config.mix.blocks=99", "blocks", "99"),
-    ("--config.mix.name=comixup --config.mix.partition=0", "partition", "0"),
-    ("--config.mix.name=resizemix '--config.mix.scope=(2.0, 3.0)'", "scope", "(2.0, 3.0)"),
-    ("--config.mix.name=automix", "'automix'", "workdir"),
-    ("--config.mix.name=automix --config.mix.workdir=runs/none",
-     "runs/none"),
-    ("--config.mix.name=choose", "choose", "mixers"),
-    ("--config.mix.name=sometimes", "sometimes", "mixer"),
-    ("--config.mix.name=gridmix --config.mix.cell=0", "'mix.cell'"),
-    ("--config.model.name=deit_tiny --config.model.patch=5",
-     "'deit_tiny'", "patch=5"),
-    ("--config.model.name=deit_tiny --config.model.heads=0", "'deit_tiny'"),
-    ("--config.model.name=swin_tiny --config.model.window=5", "'swin_tiny'", "window=5"),
-    ("--config.model.name=deit_tiny --config.data.test_image_size=64",
-     "data.test_image_size", "64", "'deit_tiny'"),
-    ("--config.method.name=automix --config.method.stage=stage9", "stage9"),
-    ("--config.method.name=automix --config.method.stage=last", "'last'"),
-    ("--config.method.name=automix --config.method.lam_margin=2.0", "lam_margin", "2.0"),
-    ("--config.method.name=automix --config.mix.name=puzzlemix", "'automix'", "saliency"),
-    ("--num_processes 2", "--num_processes", "--coordinator"),
-    ("--process_id 0", "--process_id", "--coordinator"),
-    ("--coordinator nope", "--coordinator", "'nope'", "HOST:PORT"),
-    ("--coordinator nope:99999 --num_processes 1 --process_id 0",
-     "--coordinator", "nope:99999"),
-    ("--coordinator localhost:1234", "--coordinator", "--num_processes"),
-    ("--coordinator localhost:1234 --num_processes 0 --process_id 0",
-     "--num_processes", "0"),
-    ("--coordinator localhost:1234 --num_processes 2 --process_id 2",
-     "--process_id", "2"),
-    ("--num_processes two", "--num_processes", "'two'"),
-)
 
 # Recipes that are none.
 _RECIPES = (
@@ -499,7 +302,7 @@ def _commands():
 
 
 def _cases():
-  for override, *says in _OVERRIDES:
+  for override, *says in malformed_overrides.OVERRIDES:
     key, value = override.split("=")
     # Names are said with what they are of: "unknown mixer 'cutmx'".
     last = key.rpartition(".")[2]
@@ -507,7 +310,7 @@ def _cases():
     argument = shlex.quote(f"--config.{key}={value}")
     value = value.removeprefix("./")  # Paths are said in full.
     yield Case(_train(RECIPE, argument), (named, value, *says))
-  for argument, *says in _ARGUMENTS:
+  for argument, *says in malformed_overrides.ARGUMENTS:
     yield Case(_train(RECIPE, argument), tuple(says))
   for recipe, *says in _RECIPES:
     yield Case(_train(recipe), tuple(says))
