@@ -1,8 +1,5 @@
 """Whole runs of AutoMix: groups, reports, resuming, and what is refused."""
 
-import os
-import signal
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import progress
 from tests import tiny_automix_config
 from tests.train_test import assert_same_state
+from tests.train_test import terminate_at
 
 TIMES = durations.Durations(10, epoch=1, warmup=0, evaluate=1, checkpoint=1, log=1)
 
@@ -66,14 +64,7 @@ def test_a_run_reports_the_mask(finished):
 def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
     finished, tmp_path, monkeypatch
 ):
-  original = progress.Reporter.step
-
-  def step(self, step, metrics, steps):
-    original(self, step, metrics, steps)
-    if step == 7:
-      os.kill(os.getpid(), signal.SIGTERM)
-
-  monkeypatch.setattr(progress.Reporter, "step", step)
+  terminate_at(monkeypatch, 7)
   stopped = loop.train(tiny_automix_config.get_config(), tmp_path)
   assert not stopped.finished and stopped.step == 7
   assert loop.train(tiny_automix_config.get_config(), tmp_path).finished

@@ -81,17 +81,22 @@ def test_the_same_seed_gives_the_same_parameters(finished, tmp_path):
   assert_same_state(finished[0], tmp_path)
 
 
-def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
-    finished, tmp_path, monkeypatch
-):
+def terminate_at(monkeypatch, when):
+  """Lets this process get a SIGTERM in that step of a run."""
   original = progress.Reporter.step
 
   def step(self, step, metrics, steps):
     original(self, step, metrics, steps)
-    if step == 7:
+    if step == when:
       os.kill(os.getpid(), signal.SIGTERM)
 
   monkeypatch.setattr(progress.Reporter, "step", step)
+
+
+def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
+    finished, tmp_path, monkeypatch
+):
+  terminate_at(monkeypatch, 7)
   stopped = loop.train(tiny_config.get_config(), tmp_path)
   assert not stopped.finished and stopped.step == 7
   assert loop.train(tiny_config.get_config(), tmp_path).finished
