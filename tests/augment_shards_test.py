@@ -12,7 +12,7 @@ from dmjax import augment
 P = functools.partial
 ROWS, SAME = map(jax.sharding.PartitionSpec, ("devices", None))
 KEYS = jax.random.split(jax.random.key(0), 2)
-POLICY = augment.parse_policy("rand-m9-mstd0.5-inc1")
+POLICIES = ("rand-m9-mstd0.5-inc1", "openmixup-m7", "fixmatch-n1", "trivial")
 
 FUNCTIONS = {
     "random_crop": P(augment.random_crop, padding=3),
@@ -21,9 +21,14 @@ FUNCTIONS = {
     "colour_jitter": P(augment.colour_jitter, strength=0.4),
     "random_erase": P(augment.random_erase, probability=0.5),
     "cutout": P(augment.cutout, size=4),
-    "rand_augment": P(augment.rand_augment, policy=POLICY, fill=(0.5,)),
 }
-CHAIN = P(augment.chain, steps=tuple(FUNCTIONS.values())[:-1])
+CHAIN = P(augment.chain, steps=tuple(FUNCTIONS.values()))
+FUNCTIONS |= {"three_augment": augment.three_augment} | {
+    name: P(
+        augment.rand_augment, policy=augment.parse_policy(name), fill=(0.5,)
+    )
+    for name in POLICIES
+}
 
 
 def images(size):

@@ -55,15 +55,28 @@ def test_each_step_draws_from_a_key_of_its_own():
   np.testing.assert_allclose(found, x, atol=1e-6)
 
 
-def test_rand_augment_takes_the_place_of_jitter():
+@pytest.mark.parametrize("name", ("rand-m9-mstd0.5-inc1", "trivial"))
+def test_a_policy_takes_the_place_of_jitter(name):
   data, x, key = section(jitter=1.0), batch(), jax.random.key(0)
-  data.rand_augment = "rand-m9-mstd0.5-inc1"
+  data.auto_augment = name
   found = jax.jit(augmentation.make_augment(data))(key, x)
-  policy = augment.parse_policy(data.rand_augment)
   expected = augment.rand_augment(
-      jax.random.fold_in(key, 0), x, policy=policy, fill=tuple(data.mean)
+      jax.random.fold_in(key, 0), x, policy=augment.parse_policy(name),
+      fill=tuple(data.mean),
   )
   np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("jitter", (0.0, 0.3))
+def test_jitter_comes_after_3_augment(jitter):
+  data, x, key = section(jitter=jitter), batch(), jax.random.key(0)
+  data.auto_augment = "3a"
+  found = jax.jit(augmentation.make_augment(data))(key, x)
+  x = augment.three_augment(jax.random.fold_in(key, 0), x)
+  if jitter:
+    key = jax.random.fold_in(key, 1)
+    x = augment.colour_jitter(key, x, strength=jitter)
+  np.testing.assert_allclose(found, x, atol=1e-5)
 
 
 def test_streaming_workers_have_cropped_already():
@@ -103,8 +116,8 @@ def test_test_images_are_resized_and_cropped_to_their_own_size():
 @pytest.mark.parametrize(
     "changes,words",
     (
-        ({"rand_augment": "augmix"}, "'augmix'"),
-        ({"rand_augment": "rand-m11"}, "data.rand_augment must be a policy"),
+        ({"auto_augment": "augmix"}, "'augmix'"),
+        ({"auto_augment": "rand-m11"}, "data.auto_augment must be a policy"),
         ({"erase": 1.5}, "data.erase must lie in"),
         ({"crop_scale": (0.5, 0.1)}, r"data.crop_scale must be \("),
         ({"repeats": 0}, "data.repeats must be >= 1, got 0"),

@@ -6,15 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
-from PIL import ImageEnhance
-from PIL import ImageOps
 import pytest
 
 from dmjax import augment
 from dmjax.augment import _randaugment
+from tests.pil_operations import apply
+from tests.pil_operations import apply_numbers
+from tests.pil_operations import check
+from tests.pil_operations import ENHANCEMENTS
+from tests.pil_operations import FILL
+from tests.pil_operations import picture
+from tests.pil_operations import PIL
+from tests.pil_operations import unit
 
 KEY = jax.random.key(0)
-FILL = (124, 116, 104)
 POLICY = augment.parse_policy("rand-m9-mstd0.5-inc1")
 GEOMETRIC = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
 # Those that change nothing at level 0, if they grow with the level.
@@ -23,129 +28,49 @@ GROWING = GEOMETRIC + (
 )
 
 
-def picture(height=20, width=26, channels=3):
-  """Smooth colours with some noise, `uint8[H, W, C]`."""
-  rng = np.random.default_rng(0)
-  rows, columns = np.mgrid[:height, :width]
-  smooth = np.stack([rows * 9, columns * 7, rows + columns], -1)
-  pixels = smooth + rng.integers(30, 60, smooth.shape)
-  return pixels.clip(0, 255).astype(np.uint8)[..., :channels]
+def apply_one(name, level, sign=1, space="timm_increasing"):
+  return apply([name], [level], [sign], picture(), space)[0]
 
 
-def unit(pixels, dtype=jnp.float32):
-  return (jnp.asarray(pixels, jnp.float32) / 255).astype(dtype)
+def factor(level, sign, _):
+  return max(0.1, 1 + sign * 0.9 * level)
 
 
-@functools.partial(jax.jit, static_argnames="increasing")
-def _apply(x, operation, level, sign, increasing):
-  fill = tuple(f / 255 for f in FILL[: x.shape[-1]])
-  return augment.apply_operation(
-      x, operation, level, sign=sign, increasing=increasing, fill=fill
-  )
-
-
-def apply(names, levels, signs, pixels, increasing=True):
-  """One row for each name, level and sign, in grey levels."""
-  numbers = np.array([augment.OPERATIONS.index(name) for name in names])
-  x = jnp.broadcast_to(unit(pixels), (len(names), *pixels.shape))
-  levels, signs = np.array(levels, np.float32), np.array(signs, np.float32)
-  changed = _apply(x, numbers, levels, signs, increasing)
-  assert changed.shape == x.shape and changed.dtype == x.dtype
-  assert np.min(changed) >= 0 and np.max(changed) <= 1
-  return 255 * np.asarray(changed)
-
-
-def apply_one(name, level, sign=1, increasing=True):
-  return apply([name], [level], [sign], picture(), increasing)[0]
-
-
-# Operations of PIL, as functions of image, level, sign and increasing.
-
-
-def factor(level, sign, increasing):
-  return max(0.1, 1 + sign * 0.9 * level) if increasing else 0.1 + 1.8 * level
-
-
-def enhanced(enhancer):
-  return lambda image, *how: enhancer(image).enhance(factor(*how))
-
-
-def moved(matrix):
-  def move(image, level, sign, increasing):
-    fill = FILL if image.mode == "RGB" else FILL[0]
-    return image.transform(
-        image.size, Image.Transform.AFFINE, matrix(sign * level, *image.size),
-        Image.Resampling.BICUBIC, fillcolor=fill,
-    )
-
-  return move
-
-
-def rotated(image, level, sign, increasing):
-  fill = FILL if image.mode == "RGB" else FILL[0]
-  angle = 30 * sign * level
-  return image.rotate(angle, Image.Resampling.BICUBIC, fillcolor=fill)
-
-
-def posterized(image, level, sign, increasing):
-  bits = int(4 * level)
-  return ImageOps.posterize(image, max(1, 4 - bits if increasing else bits))
-
-
-def solarized(image, level, sign, increasing):
-  threshold = int(256 * level)
-  return ImageOps.solarize(image, 256 - threshold if increasing else threshold)
-
-
-def lightened(image, level, sign, increasing):
-  added = int(110 * level)
-  table = [v + added if v < 128 else v for v in range(256)]
-  return image.point(table * len(image.getbands()))
-
-
-PIL = {
-    "auto_contrast": lambda image, *_: ImageOps.autocontrast(image),
-    "equalize": lambda image, *_: ImageOps.equalize(image),
-    "invert": lambda image, *_: ImageOps.invert(image),
-    "posterize": posterized,
-    "solarize": solarized,
-    "solarize_add": lightened,
-    "colour": enhanced(ImageEnhance.Color),
-    "contrast": enhanced(ImageEnhance.Contrast),
-    "brightness": enhanced(ImageEnhance.Brightness),
-    "sharpness": enhanced(ImageEnhance.Sharpness),
-    "rotate": rotated,
-    "shear_x": moved(lambda v, w, h: (1, 0.3 * v, 0, 0, 1, 0)),
-    "shear_y": moved(lambda v, w, h: (1, 0, 0, 0.3 * v, 1, 0)),
-    "translate_x": moved(lambda v, w, h: (1, 0, 0.45 * v * w, 0, 1, 0)),
-    "translate_y": moved(lambda v, w, h: (1, 0, 0, 0, 1, 0.45 * v * h)),
+# What timm makes of level, sign and the side of the picture.
+INCREASING = {
+    **dict.fromkeys(("auto_contrast", "equalize", "invert"), lambda *_: None),
+    **dict.fromkeys(ENHANCEMENTS, factor),
+    "posterize": lambda level, *_: max(1, 4 - int(4 * level)),
+    "solarize": lambda level, *_: 256 - int(256 * level),
+    "solarize_add": lambda level, *_: int(110 * level),
+    "rotate": lambda level, sign, _: 30 * sign * level,
+    **dict.fromkeys(("shear_x", "shear_y"), lambda v, sign, _: 0.3 * sign * v),
+    **dict.fromkeys(
+        ("translate_x", "translate_y"),
+        lambda level, sign, side: 0.45 * sign * level * side,
+    ),
 }
+ARGUMENTS = {"timm_increasing": INCREASING, "timm": INCREASING | {
+    **dict.fromkeys(ENHANCEMENTS, lambda level, *_: 0.1 + 1.8 * level),
+    "posterize": lambda level, *_: max(1, int(4 * level)),
+    "solarize": lambda level, *_: int(256 * level),
+}}
 
 
-def test_there_are_fifteen_operations():
-  assert set(augment.OPERATIONS) == set(PIL) and len(augment.OPERATIONS) == 15
+def test_there_are_fifteen_operations_and_none():
+  assert augment.OPERATIONS[:15] == augment.SPACES["timm"].operations
+  assert augment.OPERATIONS[15:] == ("identity",)
+  assert set(augment.OPERATIONS) == set(PIL)
+  assert set(INCREASING) == set(PIL) - {"identity"}
 
 
-@pytest.mark.parametrize("shape,increasing", (
-    ((20, 26, 3), True), ((19, 23, 3), False), ((37, 23, 1), True),
-    ((5, 2, 3), True),
+@pytest.mark.parametrize("shape,space", (
+    ((20, 26, 3), "timm_increasing"), ((19, 23, 3), "timm"),
+    ((37, 23, 1), "timm_increasing"), ((5, 2, 3), "timm_increasing"),
 ))
-def test_every_operation_is_that_of_pil(shape, increasing):
-  pixels = picture(*shape)
-  image = Image.fromarray(pixels if shape[-1] == 3 else pixels[..., 0])
-  cases = [
-      (name, level, sign)
-      for name in augment.OPERATIONS
-      for level in (0.0, 0.1, 0.35, 0.7, 0.93, 1.0)
-      for sign in (-1, 1)
-  ]
-  ours = apply(*zip(*cases), pixels, increasing)
-  for changed, (name, level, sign) in zip(ours, cases):
-    expected = np.asarray(PIL[name](image, level, sign, increasing))
-    error = np.abs(changed - expected.reshape(shape))
-    # PIL truncates to whole grey levels, and rounds what it blends with.
-    assert error.mean() <= 1, (name, level, sign)
-    assert error.max() < 2.5, (name, level, sign)
+def test_every_operation_is_that_of_pil(shape, space):
+  levels = (0.0, 0.1, 0.35, 0.7, 0.93, 1.0)
+  check(space, ARGUMENTS[space], picture(*shape), levels)
 
 
 @pytest.mark.parametrize("pixels", (
@@ -161,7 +86,7 @@ def test_curves_of_the_histogram_are_exactly_those_of_pil(pixels):
   image = Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
   ours = apply(names, [0.5] * 2, [1] * 2, pixels)
   for changed, name in zip(ours, names):
-    expected = np.asarray(PIL[name](image)).reshape(pixels.shape)
+    expected = np.asarray(PIL[name](image, None)).reshape(pixels.shape)
     np.testing.assert_allclose(changed, expected, atol=1e-3)
 
 
@@ -177,21 +102,21 @@ def brightened(pixels):
   return np.where(pixels < 128, pixels + 55, pixels)
 
 
-@pytest.mark.parametrize("name,level,increasing,expected", (
-    ("posterize", 0.0, True, kept_bits(4)),
-    ("posterize", 0.5, True, kept_bits(2)),
-    ("posterize", 1.0, True, kept_bits(1)),
-    ("posterize", 0.0, False, kept_bits(1)),
-    ("posterize", 0.8, False, kept_bits(3)),
-    ("solarize", 0.4, True, inverted_from(256 - 102)),
-    ("solarize", 1.0, True, inverted_from(0)),
-    ("solarize", 0.4, False, inverted_from(102)),
-    ("invert", 0.9, True, lambda pixels: 255 - pixels),
-    ("solarize_add", 0.5, True, brightened),
-    ("brightness", 0.0, False, lambda pixels: 0.1 * pixels),
+@pytest.mark.parametrize("name,level,space,expected", (
+    ("posterize", 0.0, "timm_increasing", kept_bits(4)),
+    ("posterize", 0.5, "timm_increasing", kept_bits(2)),
+    ("posterize", 1.0, "timm_increasing", kept_bits(1)),
+    ("posterize", 0.0, "timm", kept_bits(1)),
+    ("posterize", 0.8, "timm", kept_bits(3)),
+    ("solarize", 0.4, "timm_increasing", inverted_from(256 - 102)),
+    ("solarize", 1.0, "timm_increasing", inverted_from(0)),
+    ("solarize", 0.4, "timm", inverted_from(102)),
+    ("invert", 0.9, "timm_increasing", lambda pixels: 255 - pixels),
+    ("solarize_add", 0.5, "timm_increasing", brightened),
+    ("brightness", 0.0, "timm", lambda pixels: 0.1 * pixels),
 ))
-def test_operations_are_what_they_say(name, level, increasing, expected):
-  changed = apply_one(name, level, increasing=increasing)
+def test_operations_are_what_they_say(name, level, space, expected):
+  changed = apply_one(name, level, space=space)
   expected = expected(picture().astype(int))
   np.testing.assert_allclose(changed, expected, atol=1e-3)
 
@@ -220,7 +145,7 @@ def test_enhancements_blend_with_what_they_take_away(sign, level):
       "sharpness": smooth,
   }
   for name, degenerate in degenerates.items():
-    blended = degenerate + factor(level, sign, True) * (image - degenerate)
+    blended = degenerate + factor(level, sign, None) * (image - degenerate)
     changed = apply_one(name, level, sign)
     np.testing.assert_allclose(changed, blended.clip(0, 255), atol=0.01)
 
@@ -261,17 +186,6 @@ def test_growing_operations_change_nothing_at_magnitude_zero():
   changed = apply(GROWING, [0.0] * count, [1] * count, picture())
   expected = np.broadcast_to(picture(), changed.shape)
   np.testing.assert_allclose(changed, expected, atol=1e-3)
-
-
-def test_policies_are_read_from_their_names():
-  parse = augment.parse_policy
-  assert parse("rand-m9-mstd0.5-inc1") == (9.0, 0.5, True, 2)
-  assert parse("rand-m6-n3") == augment.Policy(6.0, count=3)
-  for bad in ("rand", "augmix-m3", "rand-m11", "rand-m9-x1", ""):
-    with pytest.raises(ValueError, match="rand-m9-mstd0.5-inc1") as error:
-      parse(bad)
-    assert "data.rand_augment" in (text := str(error.value))
-    assert repr(bad) in text
 
 
 @functools.partial(jax.jit, static_argnames="policy")
@@ -349,10 +263,10 @@ def test_names_and_numbers_mean_the_same():
   x = batch(2)
   named = functools.partial(augment.apply_operation, operation="invert")
   number = augment.OPERATIONS.index("invert")
-  by_number = _apply(x, number, 0.5, 1, True)
+  by_number = apply_numbers(x, number, 0.5, 1)
   np.testing.assert_allclose(by_number, 1 - x, atol=1e-6)
   np.testing.assert_array_equal(jax.jit(named)(x, level=0.5), by_number)
-  none = _apply(x, len(augment.OPERATIONS), 0.5, 1, True)
+  none = apply_numbers(x, len(augment.OPERATIONS) - 1, 0.5, 1)
   np.testing.assert_array_equal(none, x)
 
 
@@ -360,6 +274,10 @@ def test_misuse_is_named():
   x = batch(2)
   with pytest.raises(ValueError, match="operation must be one of .*'blur'"):
     augment.apply_operation(x, "blur", 0.5)
+  with pytest.raises(ValueError, match="space must be one of .*'wide'"):
+    augment.apply_operation(x, "invert", 0.5, space="wide")
+  with pytest.raises(ValueError, match="space must be one of .*'3a'"):
+    augment.rand_augment(KEY, x, policy=augment.Policy("3a"), fill=(0.5,))
   with pytest.raises(ValueError, match="fill must hold one value"):
     augment.rand_augment(KEY, x, policy=POLICY, fill=(0.5, 0.5))
   with pytest.raises(ValueError, match=r"1 channel \(grey\) or 3"):

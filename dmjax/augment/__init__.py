@@ -20,10 +20,13 @@ from dmjax.augment._policy import Policy
 from dmjax.augment._randaugment import apply_operation
 from dmjax.augment._randaugment import OPERATIONS
 from dmjax.augment._randaugment import rand_augment
+from dmjax.augment._spaces import SPACES
+from dmjax.augment._three import three_augment
 
 __all__ = (
     "OPERATIONS",
     "Policy",
+    "SPACES",
     "apply_operation",
     "chain",
     "colour_jitter",
@@ -36,4 +39,5 @@ __all__ = (
     "random_erase",
     "random_flip",
     "random_resized_crop",
+    "three_augment",
 )

@@ -18,14 +18,15 @@ def _black(image):
 
 def _mean_grey(image):
   mean = jnp.mean(image, axis=(0, 1), keepdims=True)
-  return jnp.broadcast_to(_grey(mean), image.shape)
+  return jnp.broadcast_to(grey(mean), image.shape)
 
 
-def _grey(image):
+def grey(image: jax.Array) -> jax.Array:
+  """The grey values of an image `[H, W, C]`, in each of its channels."""
   if image.shape[-1] == 1:
     return image
-  grey = sum(share * image[..., i] for i, share in enumerate(_LUMA))
-  return jnp.broadcast_to(grey[..., None], image.shape)
+  luma = sum(share * image[..., i] for i, share in enumerate(_LUMA))
+  return jnp.broadcast_to(luma[..., None], image.shape)
 
 
 def _smooth(image):
@@ -41,7 +42,7 @@ def _smooth(image):
 DEGENERATES = {
     "brightness": _black,
     "contrast": _mean_grey,
-    "colour": _grey,
+    "colour": grey,
     "sharpness": _smooth,
 }
 

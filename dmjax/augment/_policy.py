@@ -1,32 +1,50 @@
-"""Policies of RandAugment, and the names they are written with."""
+"""Policies of automatic augmentation, and the names they are written with."""
 
 import re
 from typing import NamedTuple
 
 
 class Policy(NamedTuple):
-  """How strong the operations of RandAugment are, and how many.
+  """What is drawn for a picture, how strong, and how many times.
 
   Attributes:
-    magnitude: Mean magnitude, from 0 to 10.
+    space: Name in `SPACES`, or `3a` for `three_augment`.
+    magnitude: Mean magnitude, from 0 to 10. The spaces `fixmatch` and `trivial`
+      draw their levels evenly instead.
     std: Standard deviation of the magnitude.
-    increasing: Whether posterize, solarize and the enhancements grow stronger
-      with the magnitude, as they do not in the original policy.
     count: Operations drawn for a picture, with replacement.
   """
 
-  magnitude: float
+  space: str
+  magnitude: float = 0.0
   std: float = 0.0
-  increasing: bool = False
   count: int = 2
 
 
-def parse_policy(text: str) -> Policy:
-  """Reads the names that timm gives policies.
+# The parts that a name may have, and the count where it says none.
+_NAMES = {
+    "rand": (("m", "mstd", "inc", "n"), 2),
+    "openmixup": (("m", "mstd", "n"), 2),
+    "fixmatch": (("n",), 3),
+    "trivial": ((), 1),
+    "3a": ((), 1),
+}
 
-  `rand-m9-mstd0.5-inc1` has magnitudes N(9, 0.5^2) out of 10, and operations
-  whose effect grows with the magnitude; `n3` makes it three operations a
-  picture instead of two.
+
+def parse_policy(text: str) -> Policy:
+  """Reads the name of a policy.
+
+  | name | policy |
+  |---|---|
+  | `rand-m9-mstd0.5-inc1` | RandAugment as timm has it (arXiv 1909.13719) |
+  | `openmixup-m7-mstd0.5` | RandAugment in OpenMixup's recipes for CIFAR |
+  | `fixmatch-n3` | RandAugment in FixMatch (arXiv 2001.07685) |
+  | `trivial` | TrivialAugment, wide (arXiv 2103.10158) |
+  | `3a` | 3-Augment (arXiv 2204.07118) |
+
+  `m9-mstd0.5` are magnitudes N(9, 0.5^2) out of 10. With `inc1` every effect
+  grows with the magnitude. `n3` are three operations a picture; without it
+  there are two, in FixMatch three.
 
   Args:
     text: The name.
@@ -38,18 +56,33 @@ def parse_policy(text: str) -> Policy:
     ValueError: For what is no policy.
   """
   name, *parts = text.split("-")
-  options = {"mstd": 0.0, "inc": 0.0, "n": 2.0}
-  for part in parts:
-    match = re.fullmatch(r"(mstd|m|inc|n)(\d+(?:\.\d+)?)", part)
-    if not match:
-      name = None
-    else:
-      options[match[1]] = float(match[2])
-  if name != "rand" or not 0 <= options.get("m", -1) <= 10:
-    raise ValueError(
-        "data.rand_augment must be a policy such as 'rand-m9-mstd0.5-inc1',"
-        f" with a magnitude in [0, 10], got {text!r}"
-    )
+  matches = [
+      re.fullmatch(r"(mstd|m|inc|n)(\d+(?:\.\d+)?)", part) for part in parts
+  ]
+  if name not in _NAMES or not all(matches):
+    raise _refusal(text)
+  values = {match[1]: float(match[2]) for match in matches}
+  allowed, count = _NAMES[name]
+  if excess := [key for key in values if key not in allowed]:
+    raise _refusal(text, f"; {name} has no {' and no '.join(excess)}")
+  if "m" in allowed and not 0 <= values.get("m", -1) <= 10:
+    raise _refusal(text, "; m is a magnitude in [0, 10]")
+  return _policy(text, name, {"n": count, **values})
+
+
+def _policy(text, name, values):
+  if values["n"] < 1 or values["n"] % 1:
+    raise _refusal(text, "; n is a number of operations, 1 or more")
+  spaces = {"rand": "timm_increasing" if values.get("inc") else "timm"}
   return Policy(
-      options["m"], options["mstd"], bool(options["inc"]), int(options["n"])
+      spaces.get(name, name), values.get("m", 0.0), values.get("mstd", 0.0),
+      int(values["n"]),
+  )
+
+
+def _refusal(text, reason=""):
+  return ValueError(
+      "data.auto_augment must be a policy such as 'rand-m9-mstd0.5-inc1',"
+      " 'openmixup-m7-mstd0.5', 'fixmatch-n3', 'trivial' or '3a', got"
+      f" {text!r}{reason}"
   )

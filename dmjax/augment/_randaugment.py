@@ -1,4 +1,4 @@
-"""RandAugment (arXiv 1909.13719), in the form published with timm.
+"""RandAugment (arXiv 1909.13719), in the forms of `_spaces.SPACES`.
 
 Every image has its own operations. A `switch` under `vmap` computes all its
 branches, so the branches hold no more than what differs: six tone curves of
@@ -16,20 +16,17 @@ import numpy as np
 from dmjax.augment import _blends
 from dmjax.augment import _checks
 from dmjax.augment import _policy
+from dmjax.augment import _spaces
 from dmjax.augment import _tones
 from dmjax.augment import _warps
 
-# Each drawn operation is applied with this probability.
-_PROBABILITY = 0.5
-
 _FAMILIES = (_tones.CURVES, _blends.DEGENERATES, _warps.MATRICES)
 
-# Names of the operations, in the order of their numbers.
-OPERATIONS = tuple(name for family in _FAMILIES for name in family)
+# Number of the first operation of each family, and of what is in none.
+*_FIRST, _IDENTITY = (0, *np.cumsum([len(family) for family in _FAMILIES]))
 
-# Number of the first operation of each family, and the number of none.
-_FIRST = (0, *np.cumsum([len(family) for family in _FAMILIES[:-1]]))
-_NONE = len(OPERATIONS)
+# Names of the operations, in the order of their numbers.
+OPERATIONS = *(name for family in _FAMILIES for name in family), "identity"
 
 
 def rand_augment(
@@ -39,16 +36,22 @@ def rand_augment(
     policy: _policy.Policy,
     fill: Sequence[float],
 ) -> jax.Array:
-  """Applies some random operations to each image, each with probability 1/2.
+  """Applies some random operations to each image.
 
-  Operations are drawn uniformly from `OPERATIONS`, with replacement, their
-  magnitudes from N(magnitude, std^2), clipped to [0, 10]. Directions are drawn
-  evenly.
+  Operations are drawn evenly from those of the policy's space, with
+  replacement, and directions evenly. In the spaces of timm and OpenMixup each
+  is applied with probability 1/2, and magnitudes come from N(magnitude, std^2),
+  clipped to [0, 10]. In those of FixMatch and TrivialAugment all are applied,
+  and levels are drawn evenly. The square that FixMatch cuts out afterwards is
+  no part of this.
+
+  Warps are bicubic, with `fill` outside; what is published with FixMatch and
+  TrivialAugment takes the nearest pixel, and black.
 
   Args:
     key: PRNG key.
     x: Images `[B, H, W, C]` in [0, 1], C = 1 or 3.
-    policy: How many operations, and how strong; see `parse_policy`.
+    policy: From which space, how many, and how strong; see `parse_policy`.
     fill: Colour of what comes from outside an image: one value, or one a
       channel, in [0, 1].
 
@@ -56,8 +59,10 @@ def rand_augment(
     `[B, H, W, C]` in [0, 1], dtype of x.
 
   Raises:
-    ValueError: For other channels, and a fill that does not fit them.
+    ValueError: For an unknown space, other channels, and a fill that does not
+      fit them.
   """
+  space = _spaces.find(policy.space)
   _checks.check_colours(x)
   fill = _checks.per_channel("fill", fill, x)
   draw = functools.partial(_draw, policy=policy)
@@ -65,7 +70,7 @@ def rand_augment(
 
   def augment(image, draws):
     for number, level, sign in zip(*draws):
-      image = _operate(image, number, level, sign, policy.increasing, fill)
+      image = _operate(image, number, level, sign, space, fill)
     return image
 
   return jax.vmap(augment)(x.astype(jnp.float32), draws).astype(x.dtype)
@@ -74,13 +79,13 @@ def rand_augment(
 def _draw(key, policy):
   """Numbers, levels in [0, 1] and signs of one image's operations, `[n]`."""
   number_key, apply_key, level_key, sign_key = jax.random.split(key, 4)
-  shape = (policy.count,)
-  number = jax.random.randint(number_key, shape, 0, _NONE)
-  applied = jax.random.bernoulli(apply_key, _PROBABILITY, shape)
-  noise = policy.std * jax.random.normal(level_key, shape)
-  level = jnp.clip(policy.magnitude + noise, 0, 10) / 10
+  space, shape = _spaces.find(policy.space), (policy.count,)
+  numbers = jnp.asarray([OPERATIONS.index(name) for name in space.operations])
+  row = jax.random.randint(number_key, shape, 0, len(space.operations))
+  applied = jax.random.bernoulli(apply_key, space.probability, shape)
+  level = space.levels(level_key, shape, policy)
   sign = jax.random.rademacher(sign_key, shape, jnp.float32)
-  return jnp.where(applied, number, _NONE), level, sign
+  return jnp.where(applied, numbers[row], _IDENTITY), level, sign
 
 
 def apply_operation(
@@ -89,7 +94,7 @@ def apply_operation(
     level: jax.typing.ArrayLike,
     *,
     sign: jax.typing.ArrayLike = 1,
-    increasing: bool = True,
+    space: str = "timm_increasing",
     fill: Sequence[float] = (0.0,),
 ) -> jax.Array:
   """Applies one of the operations of RandAugment to each image.
@@ -99,11 +104,9 @@ def apply_operation(
   Args:
     x: Images `[B, H, W, C]` in [0, 1], C = 1 or 3.
     operation: A name in `OPERATIONS`, or places in it: one, or `int[B]`.
-      `len(OPERATIONS)` leaves an image as it is.
     level: Magnitude in [0, 1], one or `[B]`.
     sign: Direction of warps and enhancements, 1 or -1, one or `[B]`.
-    increasing: Whether posterize, solarize and the enhancements grow stronger
-      with the level.
+    space: What level and sign mean: a name in `SPACES`.
     fill: Colour of what comes from outside an image: one value, or one a
       channel, in [0, 1].
 
@@ -111,9 +114,10 @@ def apply_operation(
     `[B, H, W, C]` in [0, 1], dtype of x.
 
   Raises:
-    ValueError: For an unknown name, other channels, and a fill that does not
-      fit them.
+    ValueError: For unknown names, other channels, and a fill that does not fit
+      them.
   """
+  space = _spaces.find(space)
   _checks.check_colours(x)
   fill = _checks.per_channel("fill", fill, x)
   arguments = (
@@ -125,7 +129,7 @@ def apply_operation(
       )
   )
   changed = jax.vmap(
-      lambda *row: _operate(*row, increasing=increasing, fill=fill)
+      lambda *row: _operate(*row, space=space, fill=fill)
   )(x.astype(jnp.float32), *arguments)
   return changed.astype(x.dtype)
 
@@ -140,14 +144,14 @@ def _number(operation):
   return OPERATIONS.index(operation)
 
 
-def _operate(image, number, level, sign, increasing, fill):
+def _operate(image, number, level, sign, space, fill):
   """The operation of that number on one image `float32[H, W, C]`."""
   image, level, sign = _vary_alike(image, level, sign, number)
-  factor = _factor(level, sign, increasing)
+  factor, amount = space.factor(level, sign), space.amount(level, sign)
   changes = (
-      lambda image, i: _tones.tone(image, i, level, increasing),
+      lambda image, i: _tones.tone(image, i, level, space),
       lambda image, i: _blends.enhance(image, i, factor),
-      lambda image, i: _warps.warp(image, i, sign * level, fill),
+      lambda image, i: _warps.warp(image, i, amount, fill, space),
   )
   # One family after the other, of which two at least change nothing.
   for change, first, family in zip(changes, _FIRST, _FAMILIES):
@@ -166,9 +170,3 @@ def _vary_alike(image, level, sign, number):
       jnp.zeros_like(a, jnp.float32, ()) for a in (image, level, sign, number)
   )
   return image + zero, level + zero, sign + zero
-
-
-def _factor(level, sign, increasing):
-  if increasing:
-    return jnp.maximum(0.1, 1 + sign * 0.9 * level)
-  return 0.1 + 1.8 * level

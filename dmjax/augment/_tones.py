@@ -10,8 +10,10 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from dmjax.augment import _spaces
 
-def _auto_contrast(values, count, level, increasing):
+
+def _auto_contrast(values, count, level, space):
   """From the darkest value to the brightest, spread over all."""
   shades = jnp.arange(256.0)[None]
   low = jnp.min(jnp.where(count > 0, shades, 255), axis=1)[None, None]
@@ -20,7 +22,7 @@ def _auto_contrast(values, count, level, increasing):
   return jnp.where(high > low, spread, values)
 
 
-def _equalize(values, count, level, increasing):
+def _equalize(values, count, level, space):
   """The share of darker pixels, in steps of a whole number of pixels."""
   darker = jnp.cumsum(count, axis=1) - count
   # All but the pixels of the brightest value.
@@ -32,26 +34,23 @@ def _equalize(values, count, level, increasing):
   return jnp.where(step > 0, jnp.minimum(steps, 255), values)
 
 
-def _invert(values, count, level, increasing):
+def _invert(values, count, level, space):
   return 255 - values
 
 
-def _posterize(values, count, level, increasing):
-  """Keeps the upper four bits or fewer, at least one."""
-  bits = jnp.floor(4 * level).astype(jnp.int32)
-  bits = jnp.maximum(4 - bits if increasing else bits, 1)
+def _posterize(values, count, level, space):
+  """Keeps the upper bits."""
+  bits = space.bits(level).astype(jnp.int32)
   step = jnp.left_shift(1, 8 - bits).astype(jnp.float32)
   return jnp.floor(values / step) * step
 
 
-def _solarize(values, count, level, increasing):
+def _solarize(values, count, level, space):
   """Inverts what is not below a threshold."""
-  threshold = jnp.floor(256 * level)
-  threshold = 256 - threshold if increasing else threshold
-  return jnp.where(values < threshold, values, 255 - values)
+  return jnp.where(values < space.threshold(level), values, 255 - values)
 
 
-def _solarize_add(values, count, level, increasing):
+def _solarize_add(values, count, level, space):
   """Adds to the dark half of the values, up to 110."""
   return jnp.where(values < 128, values + jnp.floor(110 * level), values)
 
@@ -67,7 +66,7 @@ CURVES = {
 
 
 def tone(
-    image: jax.Array, which: jax.Array, level: jax.Array, increasing: bool
+    image: jax.Array, which: jax.Array, level: jax.Array, space: _spaces.Space
 ) -> jax.Array:
   """Replaces the values of an image by one of the curves.
 
@@ -75,15 +74,14 @@ def tone(
     image: `float32[H, W, C]` in [0, 1]; rounded to 256 values.
     which: Row of `CURVES`, clipped.
     level: In [0, 1].
-    increasing: Whether posterize and solarize grow stronger with the level.
+    space: What posterize and solarize make of the level.
 
   Returns:
     `float32[H, W, C]` in [0, 1], multiples of 1/255.
   """
   values = jnp.round(255 * image)
   branches = [
-      functools.partial(curve, increasing=increasing)
-      for curve in CURVES.values()
+      functools.partial(curve, space=space) for curve in CURVES.values()
   ]
   return jax.lax.switch(which, branches, values, _count(values), level) / 255
 

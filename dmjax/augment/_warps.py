@@ -9,28 +9,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dmjax.augment import _spaces
 
-def _rotate(amount, shape):
-  """Up to 30 degrees around the middle."""
-  angle = jnp.deg2rad(30.0) * amount
+
+def _rotate(amount, shape, space):
+  """Around the middle."""
+  angle = jnp.deg2rad(space.degrees) * amount
   cos, sin = jnp.cos(angle), jnp.sin(angle)
   x, y = shape[1] / 2, shape[0] / 2
   return cos, -sin, x - cos * x + sin * y, sin, cos, y - sin * x - cos * y
 
 
-# The matrix for an amount in [-1, 1], and `(H, W)`: shears up to 0.3,
-# translations up to 0.45 of the picture.
+# The matrix for an amount in [-1, 1], and `(H, W)`.
 MATRICES = {
     "rotate": _rotate,
-    "shear_x": lambda v, _: (1, 0.3 * v, 0, 0, 1, 0),
-    "shear_y": lambda v, _: (1, 0, 0, 0.3 * v, 1, 0),
-    "translate_x": lambda v, shape: (1, 0, 0.45 * v * shape[1], 0, 1, 0),
-    "translate_y": lambda v, shape: (1, 0, 0, 0, 1, 0.45 * v * shape[0]),
+    "shear_x": lambda v, _, space: (1, space.shear * v, 0, 0, 1, 0),
+    "shear_y": lambda v, _, space: (1, 0, 0, space.shear * v, 1, 0),
+    "translate_x": lambda v, s, space: (1, 0, space.shift(v, s[1]), 0, 1, 0),
+    "translate_y": lambda v, s, space: (1, 0, 0, 0, 1, space.shift(v, s[0])),
 }
 
 
 def warp(
-    image: jax.Array, which: jax.Array, amount: jax.Array, fill: jax.Array
+    image: jax.Array,
+    which: jax.Array,
+    amount: jax.Array,
+    fill: jax.Array,
+    space: _spaces.Space,
 ) -> jax.Array:
   """Moves the pixels of an image by one of the matrices.
 
@@ -39,13 +44,14 @@ def warp(
     which: Row of `MATRICES`, clipped.
     amount: In [-1, 1].
     fill: `float32[1, 1, C]`, colour of what comes from outside the image.
+    space: How far an amount of 1 goes.
 
   Returns:
     `float32[H, W, C]` in [0, 1].
   """
   branches = [
       lambda matrix=matrix: jnp.stack(
-          [jnp.float32(m) for m in matrix(amount, image.shape[:2])]
+          [jnp.float32(m) for m in matrix(amount, image.shape[:2], space)]
       )
       for matrix in MATRICES.values()
   ]

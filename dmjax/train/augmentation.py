@@ -14,8 +14,7 @@ def make_augment(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
   """Crop, flip, colour, erase: those that the configuration asks for.
 
-  Streaming workers have cropped already where boxes are resized, and
-  RandAugment takes the place of colour jitter.
+  Streaming workers have cropped already where boxes are resized.
 
   Args:
     data: The `data` section.
@@ -40,11 +39,7 @@ def make_augment(
     )
   if data["flip"]:
     add(augment.random_flip)
-  if data["rand_augment"]:
-    policy = augment.parse_policy(data["rand_augment"])
-    add(augment.rand_augment, policy=policy, fill=mean)
-  elif data["jitter"]:
-    add(augment.colour_jitter, strength=data["jitter"])
+  steps += _colour(data, mean)
   if data["erase"]:
     add(
         augment.random_erase, probability=data["erase"], mean=mean,
@@ -53,3 +48,18 @@ def make_augment(
   if data["cutout"]:
     add(augment.cutout, size=data["cutout"], fill=mean)
   return functools.partial(augment.chain, steps=tuple(steps))
+
+
+def _colour(data, mean):
+  """The policy, which takes the place of jitter; 3-Augment goes before it."""
+  steps, name = [], data["auto_augment"]
+  if name == "3a":
+    steps.append(augment.three_augment)
+  elif name:
+    steps.append(functools.partial(
+        augment.rand_augment, policy=augment.parse_policy(name), fill=mean
+    ))
+  if data["jitter"] and name in ("", "3a"):
+    jitter = functools.partial(augment.colour_jitter, strength=data["jitter"])
+    steps.append(jitter)
+  return steps
