@@ -26,6 +26,7 @@ PARAMETERS = {
     "resnext50_32x4d": 25_028_904,
     "resnext101_32x4d": 44_177_704,
     "mobilenetv2": 3_504_872,
+    "efficientnet_b0": 5_288_548,
     "deit_tiny": 5_717_416,
     "deit_small": 22_050_664,
     "deit_base": 86_567_656,
@@ -40,6 +41,9 @@ SMALL = {
     "resnext50_32x4d": _NARROW | dict(groups=2, group_width=32),
     "wide_resnet28_2": dict(depth=10, widen=1),
     "mobilenetv2": {},
+    "efficientnet_b0": dict(
+        stages=((1, 8, 1, 1, 3), (4, 12, 2, 2, 5)), last_width=16
+    ),
     "deit_tiny": dict(patch=8, width=24, depth=2),
     "swin_tiny": dict(width=12, depths=(2, 2), heads=(2, 4), window=4),
     "convnext_tiny": _NARROW,
@@ -55,6 +59,8 @@ MAPS = (
     ("wide_resnet28_8", 32, "stage2", (16, 16, 256)),
     ("mobilenetv2", 224, "stage8", (7, 7, 1280)),
     ("mobilenetv2", 224, "stage5", (14, 14, 96)),
+    ("efficientnet_b0", 224, "stage8", (7, 7, 1280)),
+    ("efficientnet_b0", 224, "stage5", (14, 14, 112)),
     ("deit_small", 224, "stage6", (14, 14, 384)),
     ("swin_tiny", 224, "stage3", (14, 14, 384)),
     ("swin_tiny", 224, "stage4", (7, 7, 768)),
@@ -245,7 +251,29 @@ class ValueTest(parameterized.TestCase):
     plain = jit(functools.partial(model.apply, train=False))
     np.testing.assert_array_equal(trained(variables, x), plain(variables, x))
 
-  @parameterized.parameters("resnet18", "wide_resnet28_2", "mobilenetv2")
+  def test_dropout_drops_whole_channels_of_the_mean_and_keeps_their_sum(self):
+    _, variables, x = small("efficientnet_b0")
+    model = models.create(
+        "efficientnet_b0", num_classes=16, dropout=0.75,
+        **SMALL["efficientnet_b0"],
+    )
+    head = {"kernel": jnp.eye(16), "bias": jnp.zeros(16)}
+    params = variables["params"] | {"head": head}
+    apply = functools.partial(
+        model.apply, train=True, features="stage3", mutable=["batch_stats"]
+    )
+    key = jax.random.key(0)
+    (means, features), _ = jit(apply)(
+        variables | {"params": params}, x, rngs={"dropout": key}
+    )
+    shares = means / jnp.mean(features, axis=(1, 2))
+    kept = np.abs(shares) > 1
+    np.testing.assert_allclose(shares, 4.0 * kept, rtol=1e-4)
+    self.assertBetween(kept.mean(), 0.1, 0.4)
+
+  @parameterized.parameters(
+      "resnet18", "wide_resnet28_2", "mobilenetv2", "efficientnet_b0"
+  )
   def test_running_statistics_keep_that_share_of_the_old(self, name):
     model, variables, x = small(name)
     share = KEPT.get(type(model).__name__, 0.9)
@@ -307,6 +335,7 @@ class CreateTest(parameterized.TestCase):
       ("wide_resnet28_2", {"depth": 27}, "depth=27 must be"),
       ("resnet18", {"drop_path": 1.0}, "drop_path=1.0 must be in"),
       ("deit_tiny", {"drop_path": -0.1}, "drop_path=-0.1 must be in"),
+      ("efficientnet_b0", {"dropout": 1.0}, "dropout=1.0 must be in"),
   )
   def test_impossible_options_are_refused(self, name, options, message):
     model = models.create(name, num_classes=2, **options)

@@ -167,6 +167,41 @@ def timm_mobilenet():
   return tensors | affine("classifier", 1000, 1280)
 
 
+# Expansion, width, blocks, stride and side of the kernels of every stage.
+B0 = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+
+
+def timm_efficientnet(stages=B0, last=1280, num_classes=1000):
+  """Tensors of `timm.models.efficientnet`, EfficientNet-B0."""
+  tensors = {"conv_stem.weight": (32, 3, 3, 3)} | batch_norm("bn1", 32)
+  inputs = 32
+  for stage, (expansion, width, depth, _, side) in enumerate(stages):
+    for i in range(depth):
+      at, inner = f"blocks.{stage}.{i}", inputs * expansion
+      convs = {"conv_dw": (inner, 1, side, side)}
+      if stage:
+        convs = {"conv_pw": (inner, inputs, 1, 1)} | convs
+      convs["conv_pwl" if stage else "conv_pw"] = (width, inner, 1, 1)
+      for j, (conv, shape) in enumerate(convs.items(), 1):
+        tensors[f"{at}.{conv}.weight"] = shape
+        tensors |= batch_norm(f"{at}.bn{j}", shape[0])
+      squeezed = inputs // 4
+      tensors |= affine(f"{at}.se.conv_reduce", squeezed, inner, 1, 1)
+      tensors |= affine(f"{at}.se.conv_expand", inner, squeezed, 1, 1)
+      inputs = width
+  tensors["conv_head.weight"] = (last, inputs, 1, 1)
+  tensors |= batch_norm("bn2", last)
+  return tensors | affine("classifier", num_classes, last)
+
+
 def timm_block(at, width):
   """What the transformers share."""
   return (
@@ -232,6 +267,7 @@ PUBLISHED = {
     "resnext50_32x4d": timm_resnet("bottleneck", (3, 4, 6, 3), 32, 4),
     "resnext101_32x4d": timm_resnet("bottleneck", (3, 4, 23, 3), 32, 4),
     "mobilenetv2": timm_mobilenet(),
+    "efficientnet_b0": timm_efficientnet(),
     "deit_tiny": timm_deit(192),
     "deit_small": timm_deit(384),
     "deit_base": timm_deit(768),
@@ -274,6 +310,51 @@ class PublishedTest(parameterized.TestCase):
     for name in set(models.MODELS) - set(PUBLISHED) - {"resnet8"}:
       with self.assertRaisesRegex(ValueError, "WideResNet has no published"):
         pretrained.convert(models.create(name, num_classes=2), {}, {})
+
+
+def wave(start, shape):
+  """Numbers in [-1, 1] without a pattern, the same ones everywhere."""
+  size = np.prod(shape)
+  return np.sin(start + np.arange(size) ** 2.0).reshape(shape)
+
+
+def wavy_state(tensors):
+  """A state dict for those shapes, every tensor with values of its own."""
+  state = {}
+  for i, (name, shape) in enumerate(sorted(tensors.items())):
+    if name.endswith("running_var"):
+      values = 0.2 + 0.1 * wave(i, shape)
+    elif len(shape) > 1:
+      values = wave(i, shape) / np.sqrt(np.prod(shape[1:]))
+    else:
+      values = 0.5 + 0.5 * wave(i, shape)
+    state[name] = values.astype(np.float32)
+  return state
+
+
+class EfficientNetTest(parameterized.TestCase):
+
+  def test_loaded_efficientnets_compute_what_timm_computes(self):
+    stages = ((1, 8, 1, 1, 3), (4, 12, 2, 2, 5))
+    state = wavy_state(timm_efficientnet(stages, last=16, num_classes=3))
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "net.safetensors")
+      safetensors.save_file(state, path)
+      model, variables = models.load_pretrained(
+          "efficientnet_b0", path, image_size=16, stages=stages, last_width=16
+      )
+    # Sides of 16, 8 and 4 tell symmetric padding from any other.
+    x = wave(0, (2, 3, 16, 16)).transpose(0, 2, 3, 1)
+    apply = functools.partial(model.apply, train=False)
+    logits = jax.jit(
+        apply, compiler_options={"xla_backend_optimization_level": 0}
+    )(variables, jnp.asarray(x, jnp.float32))
+    # Of timm 1.0.31.
+    expected = np.array([
+        [0.81399866, -0.06525772, 1.06017312],
+        [0.81292787, -0.0646378, 1.06193653],
+    ])
+    self.assertLess(relative_error(np.asarray(logits), expected), 1e-5)
 
 
 SMALL = dict(depths=(1, 1), widths=(4, 8))

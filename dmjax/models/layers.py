@@ -88,14 +88,19 @@ def answer(
   return logits, maps[features]
 
 
+def check_rate(name: str, rate: float):
+  """Raises ValueError, with the name, unless the rate is in [0, 1)."""
+  if not 0 <= rate < 1:
+    raise ValueError(f"{name}={rate} must be in [0, 1)")
+
+
 def drop_rates(rate: float, depths: tuple[int, ...]) -> list[list[float]]:
   """Per stage and block, rates that grow linearly from 0 to `rate`.
 
   Raises:
     ValueError: If the rate is not in [0, 1).
   """
-  if not 0 <= rate < 1:
-    raise ValueError(f"drop_path={rate} must be in [0, 1)")
+  check_rate("drop_path", rate)
   last = max(sum(depths) - 1, 1)
   starts = [sum(depths[:stage]) for stage in range(len(depths))]
   return [

@@ -12,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 
 from dmjax.models import convnext
+from dmjax.models import efficientnet
 from dmjax.models import mobilenet
 from dmjax.models import resnet
 from dmjax.models import swin
@@ -52,6 +53,9 @@ _MOBILENET = (
     (r"expand$", "conv_pw"),
     (r"depthwise$", "conv_dw"),
     (r"project$", "conv_pwl"),
+    # Of EfficientNet, which is named alike.
+    (r"squeeze$", "se.conv_reduce"),
+    (r"excite$", "se.conv_expand"),
     (r"^stage(\d+)_block(\d+)", _stage("blocks.{}.{}")),
     (r"^last_conv$", "conv_head"),
     (r"^last_norm$", "bn2"),
@@ -100,6 +104,7 @@ def rules_for(model: nn.Module, state: Mapping[str, Any]) -> Rules:
   layouts = {
       resnet.ResNet: _RESNET,
       mobilenet.MobileNetV2: _MOBILENET,
+      efficientnet.EfficientNet: _MOBILENET,
       vit.ViT: _VIT,
       convnext.ConvNeXt: _CONVNEXT,
   }

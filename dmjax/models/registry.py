@@ -7,6 +7,7 @@ import flax.linen as nn
 
 from dmjax import names
 from dmjax.models import convnext
+from dmjax.models import efficientnet
 from dmjax.models import mobilenet
 from dmjax.models import resnet
 from dmjax.models import swin
@@ -25,6 +26,7 @@ MODELS = {
     "wide_resnet28_8": wide_resnet.wide_resnet28_8,
     "wide_resnet28_10": wide_resnet.wide_resnet28_10,
     "mobilenetv2": mobilenet.mobilenetv2,
+    "efficientnet_b0": efficientnet.efficientnet_b0,
     "deit_tiny": vit.deit_tiny,
     "deit_small": vit.deit_small,
     "deit_base": vit.deit_base,
