@@ -55,6 +55,15 @@ def test_bad_options_are_named(options, words):
     losses.decoupled_cross_entropy(LOGITS, PAIR, WEIGHTS, **options)
 
 
+@pytest.mark.parametrize("threshold", (-0.1, 1.0, 1.5, NAN))
+def test_a_target_threshold_out_of_range_is_named(threshold):
+  words = r"target_threshold must lie in \[0, 1\), got"
+  with pytest.raises(ValueError, match=words):
+    losses.mixup_binary_cross_entropy(
+        LOGITS, PAIR, WEIGHTS, target_threshold=threshold
+    )
+
+
 @pytest.mark.parametrize("options,words", (
     ({"margin": NAN}, "margin must be >= 0, got nan"),
     ({"lam": NAN}, r"lam must lie in \[0, 1\], got nan"),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from dmjax import losses
 from dmjax.losses import _cross_entropy
@@ -189,6 +190,46 @@ def test_binary_targets_are_clipped_to_one(seed):
   )
   np.testing.assert_allclose(value, plain, rtol=1e-5)
   assert np.all(value >= 0)
+
+
+def hard_targets(labels, weights, threshold, power, smoothing, cut):
+  """Rescaled, smoothed, mixed, clipped, and cut last of all, in NumPy."""
+  shares = np.minimum((weights / threshold) ** power, 1)
+  one_hot = (1 - smoothing) * np.eye(7)[labels] + smoothing / 7
+  soft = np.minimum(np.einsum("bk,bkc->bc", shares, one_hot), 1)
+  return np.where(soft > cut, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("smoothing", (0.0, 0.1))
+@pytest.mark.parametrize("sources", (2, 3))
+def test_a_target_threshold_makes_the_final_targets_hard(sources, smoothing):
+  logits, labels, weights = draw(sources, sources=sources)
+  loss = functools.partial(binary_ce, label_smoothing=smoothing)
+  total = jax.jit(jax.value_and_grad(
+      lambda z, w, **options: jnp.sum(loss(z, labels, w, **options)), (0, 1)
+  ))
+  seen = set()
+  for cut, threshold, power in ((0.0, 1, 1), (0.2, 1, 1), (0.5, 0.6, 0.5)):
+    options = {"threshold": threshold, "power": power}
+    t = hard_targets(labels, weights, **options, smoothing=smoothing, cut=cut)
+    expected = np.sum(np.logaddexp(0, logits) - t * logits)
+    value, (of_logits, of_weights) = total(
+        np.float32(logits), np.float32(weights), **options, target_threshold=cut
+    )
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    gradient = 1 / (1 + np.exp(-logits)) - t
+    np.testing.assert_allclose(of_logits, gradient, atol=1e-6)
+    np.testing.assert_array_equal(of_weights, 0)
+    seen.add(t.sum())
+  assert len(seen) > 1
+
+
+def test_a_target_that_equals_its_threshold_is_zero():
+  """Logits of 1 lose 1 of the loss with each target that is 1."""
+  halves, ones = np.full((1, 2), 0.5), np.ones((1, 7))
+  loss = functools.partial(binary_ce, ones, PAIR, halves)
+  none, both = (loss(target_threshold=cut) for cut in (0.5, 0.49))
+  np.testing.assert_allclose(none - both, 2, rtol=1e-6)
 
 
 def test_same_class_pairs_carry_no_decoupled_term():

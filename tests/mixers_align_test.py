@@ -15,36 +15,103 @@ def features(batch, side=3, depth=5, seed=0):
   return jax.random.normal(jax.random.key(seed), (batch, side, side, depth))
 
 
-def sinkhorn(still, moving, epsilon, iterations):
-  """Scaling of the kernel itself, in float64; rows are finished last."""
-  cost = np.square(still[:, None] - moving[None]).sum(-1).astype(np.float64)
-  kernel = np.exp(-cost / epsilon)
-  v = np.ones(len(moving))
-  for _ in range(iterations):
-    u = 1 / (kernel @ v)
-    v = 1 / (kernel.T @ u)
-  plan = kernel * v[None]
-  return plan / plan.sum(axis=1, keepdims=True)
+def pairs_of_maps(scale, batch=8, positions=16, depth=16):
+  """Two normal maps `[B, r, D]` times a scale, a number or one per row."""
+  rng = np.random.default_rng(0)
+  scale = np.reshape(scale, (-1, 1, 1))
+  return scale * rng.normal(size=(2, batch, positions, depth))
 
 
-@pytest.mark.parametrize("epsilon", (0.5, 2.0))
-def test_plan_equals_sinkhorn_scaling(epsilon):
-  a, b = (np.asarray(f).reshape(-1, 5) for f in features(2))
-  plan = _align._plan(a, b, epsilon=epsilon, iterations=50, normalize=False)
-  np.testing.assert_allclose(plan, sinkhorn(a, b, epsilon, 50), atol=1e-4)
-  np.testing.assert_allclose(plan.sum(1), 1, atol=1e-5)
+def plans(
+    x, other, iterations=100, tolerance=0.1, epsilon=0.1, normalize=False
+):
+  """Plans and the number of iterations, in float32."""
+  found, count = _align._plans(
+      np.float32(x), np.float32(other), epsilon=epsilon, iterations=iterations,
+      tolerance=tolerance, normalize=normalize,
+  )
+  return np.asarray(found, np.float64), int(count)
 
 
-def test_plan_is_doubly_stochastic_after_enough_iterations():
-  a, b = (f.reshape(-1, 5) for f in features(2))
-  plan = _align._plan(a, b, epsilon=1.0, iterations=300, normalize=True)
-  np.testing.assert_allclose(plan.sum(0), 1, atol=1e-3)
+def published(x, other, epsilon=0.1, most=100, enough=0.1):
+  """The published solver in float64: plans times r, and its iterations."""
+  cost = np.square(x[:, :, None] - other[:, None, :]).sum(axis=-1)
+  rows, columns = cost.shape[1:]
+  u, v = np.zeros(cost.shape[:2]), np.zeros(cost[:, 0].shape)
+  log_kernel = lambda: (-cost + u[:, :, None] + v[:, None, :]) / epsilon
+  for count in range(1, most + 1):
+    before = u
+    u = u + epsilon * (-np.log(rows) - np.log(np.exp(log_kernel()).sum(2)))
+    v = v + epsilon * (-np.log(columns) - np.log(np.exp(log_kernel()).sum(1)))
+    if np.abs(u - before).sum(axis=1).mean() < enough:
+      break
+  return rows * np.exp(log_kernel()), count
 
 
-def test_plan_is_finite_for_features_of_any_scale():
-  a, b = (1e3 * f.reshape(-1, 5) for f in features(2))
-  plan = _align._plan(a, b, epsilon=0.1, iterations=100, normalize=False)
-  assert np.all(np.isfinite(plan))
+def assert_features_agree(found, expected):
+  error = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+  assert error < 1e-4
+
+
+@pytest.mark.parametrize("scale", (0.1, 0.3, 1.0, [0.1] * 7 + [0.7]))
+def test_features_and_iterations_are_those_of_the_published_solver(scale):
+  """One of the batches has a row that makes the others go on."""
+  x, other = pairs_of_maps(scale)
+  expected, steps = published(x, other)
+  found, count = plans(x, other)
+  assert count == steps < 100
+  assert_features_agree(found @ other, expected @ other)
+  back = lambda plan: plan.swapaxes(1, 2) @ x
+  assert_features_agree(back(found), back(expected))
+
+
+def test_the_published_bound_on_iterations_is_kept():
+  x, other = pairs_of_maps(1.0)
+  assert plans(x, other, iterations=7)[1] == published(x, other, most=7)[1] == 7
+
+
+def test_iterations_stop_early_where_features_are_small():
+  counts = [plans(*pairs_of_maps(scale))[1] for scale in (0.01, 0.1, 0.3, 1.0)]
+  assert counts[0] == 2 and counts == sorted(set(counts))
+
+
+def test_the_mix_is_the_published_one_whichever_map_stays():
+  """Eight keys toss the coin both ways; lambda is one for the whole batch."""
+  x = np.float32(pairs_of_maps(0.3)[0])
+  other = np.roll(x, 1, axis=0)
+  plan, _ = published(np.float64(x), np.float64(other))
+  moved = {
+      "other": 0.3 * x + 0.7 * plan @ other,
+      "own": 0.3 * plan.swapaxes(1, 2) @ x + 0.7 * other,
+  }
+  mix = jax.jit(functools.partial(
+      mixers.alignmix, lam=0.3, partner="roll", per_batch=True
+  ))
+  seen = set()
+  for key in jax.random.split(jax.random.key(0), 8):
+    found = mix(key, x).x
+    (which,) = (k for k, v in moved.items() if np.abs(found - v).max() < 1e-4)
+    seen.add(which)
+  assert seen == set(moved)
+
+
+def test_without_a_tolerance_all_iterations_are_done():
+  x, other = pairs_of_maps(0.3)
+  found, count = plans(x, other, 300, 0.0, 1.0, normalize=True)
+  assert count == 300
+  np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+  np.testing.assert_allclose(found.sum(2), 1, atol=1e-3)
+
+
+def test_plans_and_gradients_are_finite_for_features_of_any_scale():
+  mix = functools.partial(mixers.alignmix, jax.random.key(0), lam=0.4)
+  gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.square(mix(x).x))))
+  for scale in (0.0, 0.1, 1.0, 1e3):
+    x, other = pairs_of_maps(scale)
+    found, _ = plans(x, other)
+    assert np.all(np.isfinite(found))
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-4)
+    assert np.all(np.isfinite(gradient(jnp.float32(x))))
 
 
 def test_a_permuted_map_is_put_back():
@@ -129,5 +196,9 @@ def test_misuse_is_named():
     mixers.alignmix(jax.random.key(0), features(2), epsilon=0.0)
   with pytest.raises(ValueError, match="epsilon must be > 0, got nan"):
     mixers.alignmix(jax.random.key(0), features(2), epsilon=float("nan"))
+  with pytest.raises(ValueError, match="iterations must be >= 1, got 0"):
+    mixers.alignmix(jax.random.key(0), features(2), iterations=0)
+  with pytest.raises(ValueError, match="tolerance must be >= 0, got -1"):
+    mixers.alignmix(jax.random.key(0), features(2), tolerance=-1)
   with pytest.raises(ValueError, match="stages"):
     mixers.alignmix(jax.random.key(0), features(2), stages=())

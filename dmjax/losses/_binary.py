@@ -15,6 +15,7 @@ def mixup_binary_cross_entropy(
     power: float = 1.0,
     where: jax.typing.ArrayLike | None = None,
     label_smoothing: float = 0.0,
+    target_threshold: float | None = None,
 ) -> jax.Array:
   """Binary cross-entropy on two-hot targets; DM(BCE) for power or threshold < 1.
 
@@ -26,6 +27,11 @@ def mixup_binary_cross_entropy(
   than their weights. `threshold = power = 1` is plain mixup BCE. Targets are
   clipped to 1, without which the loss of a same-class pair has no lower bound.
 
+  Two options have similar names. `threshold` rescales the weight of a source,
+  and targets stay soft. `target_threshold` comes last and makes each target
+  hard, `t > target_threshold` (timm's `bce_target_thresh`; RSB, arXiv
+  2110.00476): then no gradient reaches the weights.
+
   Args:
     logits: `[B, C]`, any float dtype.
     labels: Classes of the sources, `int[B, K]`, or soft labels `[B, K, C]`.
@@ -35,6 +41,8 @@ def mixup_binary_cross_entropy(
     where: bool, broadcastable to `[B, K]`: sources whose weight is rescaled;
       the others keep theirs. All by default.
     label_smoothing: Smooth each label, then mix.
+    target_threshold: In [0, 1). The target of a class is 1 where it exceeds
+      this number, else 0; None keeps targets soft.
 
   Returns:
     `float32[B]` (float64 for float64 logits): the sum over classes.
@@ -45,6 +53,7 @@ def mixup_binary_cross_entropy(
   """
   _labels.check_rescaling(power, threshold)
   _labels.check_smoothing(label_smoothing)
+  _labels.check_target_threshold(target_threshold)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
   where = jnp.asarray(True if where is None else where)
   where = jnp.broadcast_to(where, weights.shape)
@@ -52,6 +61,9 @@ def mixup_binary_cross_entropy(
   def row(z, y, w, rescaled):
     shares = jnp.where(rescaled, _labels.rescale(w, power, threshold), w)
     targets = shares @ _labels.smooth(y, label_smoothing, z.shape[0])
-    return jnp.sum(jax.nn.softplus(z) - jnp.minimum(targets, 1.0) * z)
+    targets = jnp.minimum(targets, 1.0)
+    if target_threshold is not None:
+      targets = (targets > target_threshold).astype(z.dtype)
+    return jnp.sum(jax.nn.softplus(z) - targets * z)
 
   return jax.vmap(row)(logits, labels, weights, where)

@@ -73,6 +73,15 @@ def check_smoothing(label_smoothing):
   )
 
 
+def check_target_threshold(target_threshold):
+  """Raises ValueError for a threshold of targets outside [0, 1)."""
+  if target_threshold is not None:
+    check_option(
+        "target_threshold", target_threshold, "lie in [0, 1)",
+        lambda v: (v >= 0) & (v < 1),
+    )
+
+
 def rescale(weights, power, threshold):
   """min((w / threshold)**power, 1) for w > 0, and 0 for a source of weight 0."""
   # The inner `where` keeps the gradient of w**power finite at w = 0.

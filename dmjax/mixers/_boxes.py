@@ -17,6 +17,7 @@ def cutmix(
     lam: jax.typing.ArrayLike | None = None,
     partner: str | jax.typing.ArrayLike = "permutation",
     per_batch: bool = False,
+    minmax: tuple[float, float] | None = None,
 ) -> _core.Mixed:
   """Pastes a random box of the partner (arXiv 1905.04899, eq. 1 and 2).
 
@@ -31,25 +32,70 @@ def cutmix(
   An axis of one or two pixels, as in `[B, 1, T, C]`, is too short to be cut:
   the box is `1 - lam` of the other one, to the nearest pixel.
 
+  `minmax` draws the box without lambda, as timm's `cutmix_minmax`: height and
+  width apart, uniform over whole pixels, at a place uniform among those where
+  the whole box lies in the image. (timm never reaches the last row and column.)
+
   Args:
     key: PRNG key.
     x: Images `[B, H, W, C]`, floating.
-    alpha: lambda ~ Beta(alpha, alpha).
+    alpha: lambda ~ Beta(alpha, alpha); not used with `minmax`.
     lam: Fixes lambda instead, a scalar or `[B]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`.
     per_batch: One lambda and one box for the whole batch.
+    minmax: Range (low, high) of the sides of the box as shares of those of the
+      image: from `int(low * H)` to `int(high * H) - 1` pixels, and so for W.
 
   Returns:
     The mixed batch; its mask is 0 in the box and 1 elsewhere.
+
+  Raises:
+    ValueError: For images that are none, a `minmax` outside [0, 1] or without a
+      whole pixel in its range, and for `minmax` together with `lam`.
   """
   _core.check_images(x)
+  shape = x.shape[1:3]
+  ranges = None if minmax is None else _side_ranges(shape, minmax, lam)
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
-  shape = x.shape[1:3]
+  if ranges is not None:
+    inside = jax.vmap(functools.partial(_inner_box, shape, ranges))(pairs.keys)
+    return _core.mix_by_mask(x, pairs.partner, ~inside)
   centre = jax.vmap(functools.partial(uniform_pixel, shape=shape))(pairs.keys)
   inside = jax.vmap(functools.partial(cut_box, shape))(centre, pairs.lam)
   return _core.mix_by_mask(x, pairs.partner, ~inside)
+
+
+def _side_ranges(shape, minmax, lam):
+  """Smallest sides `int[2]`, and those from which on sides are too large."""
+  if lam is not None:
+    raise ValueError(
+        "lam and minmax are two ways to size the box, give one; got"
+        f" lam={lam} and minmax={minmax}"
+    )
+  bounds = np.asarray(minmax)
+  pair = bounds.shape == (2,) and bounds.dtype.kind in "fiu"
+  if not (pair and 0 <= bounds[0] < bounds[1] <= 1):
+    raise ValueError(
+        f"minmax must be (low, high) with 0 <= low < high <= 1, got {minmax}"
+    )
+  low, high = ([int(side * bound) for side in shape] for bound in minmax)
+  if not all(smallest < end for smallest, end in zip(low, high)):
+    raise ValueError(
+        f"minmax={minmax} has no whole number of pixels in its range for images"
+        f" of {shape[0]}x{shape[1]} pixels; widen it"
+    )
+  return jnp.asarray(low), jnp.asarray(high)
+
+
+def _inner_box(shape, ranges, key):
+  """A box with sides in these ranges, anywhere inside of an image."""
+  side_key, corner_key = jax.random.split(key)
+  sides = jax.random.randint(side_key, (2,), *ranges)
+  room = jnp.asarray(shape) - sides
+  start = jax.random.randint(corner_key, (2,), 0, room + 1)
+  return box(shape, start, start + sides)
 
 
 def uniform_pixel(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
