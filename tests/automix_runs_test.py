@@ -33,6 +33,46 @@ def test_groups_of_parameters_have_optimizers_of_their_own():
   np.testing.assert_allclose(schedule(0), 0.1)
 
 
+@pytest.mark.parametrize(
+    "warmup,steps", (("0 epochs", 0), ("3 epochs", 6), ("50 %", 5), (None, 4))
+)
+def test_a_group_may_have_a_warmup_of_its_own(warmup, steps):
+  config = tiny_automix_config.get_config()
+  config.optimizer.update(lr=0.1, weight_decay=0.0, momentum=0.0)
+  config.schedule.warmup_lr = 0.02
+  own = {"warmup": warmup} if warmup else {}
+  config.method.groups.mix_block = {"lr": 0.2} | own
+  times = TIMES._replace(warmup=4, epoch=2)
+  tx, schedule = optimizer_lib.of_run(config, times)
+  params = {"student": {"w": jnp.ones(2)}, "mix_block": {"w": jnp.ones(2)}}
+  state, seen = tx.init(params), []
+  for _ in range(10):
+    updates, state = tx.update(params, state, params)
+    seen.append([updates[k]["w"][0] for k in ("student", "mix_block")])
+  student, block = -np.array(seen).T
+  t = np.arange(10)
+  cosine = (1 + np.cos(np.pi * t / 10)) / 2
+  ramp = 0.2 + 0.8 * np.minimum(t / 4, 1)
+  np.testing.assert_allclose(student, 0.1 * cosine * ramp, atol=1e-6)
+  ramp = 0.1 + 0.9 * np.minimum(t / steps, 1) if steps else 1
+  np.testing.assert_allclose(block, 0.2 * cosine * ramp, atol=1e-6)
+  np.testing.assert_allclose(schedule(2), student[2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "warmup,message",
+    (("soon", "a duration such as .* got 'soon'"), (5, "a duration .* got 5"),
+     ("25 steps", "at most the 24 steps of total, got '25 steps'")),
+)
+def test_a_bad_warmup_of_a_group_is_named(warmup, message, tmp_path):
+  config = tiny_automix_config.get_config()
+  config.method.groups.mix_block.warmup = warmup
+  key = r"method\.groups\.mix_block\.warmup must be "
+  with pytest.raises(ValueError, match=key + message):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
 def test_all_groups_are_clipped_by_one_norm():
   config = tiny_automix_config.get_config()
   config.optimizer.update(clip_norm=1.0, lr=1.0, weight_decay=0.0)

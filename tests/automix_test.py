@@ -50,9 +50,13 @@ def batch(size=8):
   return {"x": image, "label": jnp.arange(size) % 10}
 
 
-@pytest.fixture(scope="module")
-def variables():
-  """Of networks in the middle of training: nothing is at its special start."""
+@pytest.fixture(name="variables", scope="module")
+def variables_fixture():
+  return in_the_middle()
+
+
+def in_the_middle():
+  """Variables in the middle of training: nothing is at its special start."""
   state = jax.jit(method().init)(jax.random.key(0), batch())
   params = state.params | {"teacher": state.extra["teacher"]}
   keys = dict(zip(NETWORKS, jax.random.split(jax.random.key(7), 3)))
@@ -209,45 +213,6 @@ def test_the_statistics_of_the_teacher_are_its_own(variables):
     assert np.all(old != new)
   with pytest.raises(AssertionError):
     chex.assert_trees_all_close(state["teacher"], state["student"])
-
-
-@pytest.mark.parametrize("skip", (1.0, 1e-9))
-def test_a_skipped_step_leaves_out_the_loss_of_the_mix_block(skip, variables):
-  loss, params = objective(1, parts(), variables, skip=skip)
-  value, grads = under_axis(jax.value_and_grad(loss))(params)
-  if skip == 1:
-    assert value == 0 and optax.global_norm(grads) == 0
-  else:
-    never, _ = objective(1, parts(), variables)
-    np.testing.assert_allclose(value, jax.jit(never)(params), rtol=1e-5)
-    assert optax.global_norm(grads["mix_block"]) > 0
-
-
-def under_axis(function, count=1):
-  """The function on some devices, under the named axis of the engine."""
-  mapped = jax.pmap(
-      lambda row, x: function(x), axis_name=parallel.AXIS, in_axes=(0, None),
-      devices=jax.devices()[:count],
-  )
-  return lambda x: jax.device_get(mapped(np.zeros(count), x))
-
-
-def test_as_many_steps_are_skipped_as_asked_for():
-  keys = jax.random.split(jax.random.key(0), 4000)
-  draw = jax.vmap(lambda key: automix_losses._is_skipped(key, 0.2))
-  np.testing.assert_allclose(under_axis(draw)(keys).mean(), 0.2, atol=0.02)
-
-
-def test_all_devices_skip_the_same_steps_and_every_seed_others():
-  def draw(key):
-    key = jax.random.fold_in(key, jax.lax.axis_index(parallel.AXIS))
-    keys = jax.random.split(key, 50)
-    return jax.vmap(lambda key: automix_losses._is_skipped(key, 0.5))(keys)
-
-  mapped = under_axis(draw, count=4)
-  one, other = mapped(jax.random.key(0)), mapped(jax.random.key(1))
-  assert np.all(one == one[:1]) and np.any(one[0]) and not np.all(one[0])
-  assert np.any(one != other)
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,37 @@ def test_dropout_changes_the_masks_of_training_alone():
   np.testing.assert_array_equal(masks(0, False), masks(1, False))
 
 
+def test_the_neck_of_samix_is_that_of_numpy():
+  """Batch norm of the batch, no biases, and dropout of the one-channel map."""
+  block, variables, features, partner, lam = build(
+      "samix", dropout=0.25, embedding="none", upsample="nearest"
+  )
+  mask, state = block.apply(
+      variables, features, partner, lam, (8, 8), train=True,
+      rngs={"dropout": jax.random.key(0)}, capture_intermediates=True,
+      mutable=["batch_stats", "intermediates"],
+  )
+  params = jax.tree.map(np.float64, variables["params"])
+  own, other = np.float64(features), np.float64(features[partner])
+  conv = lambda x, p: x @ p["kernel"][0, 0] + p.get("bias", 0)
+  x = conv(other, params["value_conv1"])
+  x = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+  x = np.where(x > 0, x, np.expm1(x))  # Scale 1 and bias 0 at the start.
+  x = conv(x, params["value_conv2"])
+  dropped = state["intermediates"]["Dropout_0"]["__call__"][0]
+  kept = np.asarray(dropped != 0)
+  assert kept.shape == (4, 4, 4, 1) and 0.5 < kept.mean() < 0.95
+  np.testing.assert_allclose(dropped, kept * x / 0.75, rtol=1e-4, atol=1e-4)
+  pair = np.concatenate([own, other], -1).reshape(4, 16, 12)
+  query, key = (conv(pair, params[name]) for name in ("query", "key"))
+  scores = np.exp(query @ key.swapaxes(1, 2) / np.sqrt(3))
+  scores /= scores.sum(-1, keepdims=True)
+  logits = (scores @ (kept * x / 0.75).reshape(4, 16, 1)).reshape(4, 4, 4, 1)
+  expected = 1 / (1 + np.exp(logits.repeat(2, 1).repeat(2, 2)))
+  np.testing.assert_allclose(mask, expected, atol=1e-4)
+  assert all(set(params[f"value_conv{i}"]) == {"kernel"} for i in (1, 2))
+
+
 def test_half_precision_features_give_nearly_the_same_mask():
   block, variables, features, partner, lam = build(scale=0.3)
   mask = block.apply(variables, features, partner, lam, (8, 8))

@@ -14,7 +14,6 @@ from dmjax import models
 from dmjax import names
 from dmjax.methods import automix_losses
 from dmjax.methods import base
-from dmjax.parallel import AXIS
 
 MASK_LOSSES = {
     loss.__name__: loss
@@ -52,6 +51,9 @@ def automix(
   which does not move by it, and trains the Mix Block alone. Labels are weighed
   by the lambda that was asked for, not by the mean of the mask, as published.
 
+  Both draws go through B in one call. The batch norm of SAMix's neck sees their
+  statistics together, where the published code calls B for each by itself.
+
   `predict` is the teacher's head for clean images, fixed in advance.
 
   Args:
@@ -66,8 +68,10 @@ def automix(
     mask_decay: Let w fall to 0 as a cosine.
     lam_margin: The student's batch is mixed by `mixer` where lambda is at most
       this, or at least one minus this.
-    skip: Probability that a step leaves out L_k, on all devices of the axis
-      `dmjax.parallel.AXIS`: with it, the loss runs under that axis alone.
+    skip: Probability that a step leaves out the classification term of L_k, and
+      with it the teacher's pass over mixed images, on all devices of the axis
+      `dmjax.parallel.AXIS`: with it, the loss runs under that axis alone. The
+      mask loss trains B in every step.
     momentum: m of the teacher, k <- m k + (1 - m) q, at first.
     end_momentum: And at the end.
     momentum_delay: Fraction of training in which it is constant.
@@ -164,7 +168,7 @@ def make(
     )
   spec = {"name": "automix", **options}
   configured = names.configure("method", {"automix": automix}, spec)
-  block = models.create_mix_block(axis_name=AXIS, **mix_block)
+  block = models.create_mix_block(axis_name=parts.axis_name, **mix_block)
   return configured(
       parts.network(2 * parts.num_classes), models.of_mix_block(block),
       parts.mixer, parts.loss, total_steps=parts.total_steps,

@@ -56,7 +56,8 @@ def objectives(
     batch: `x` and `label`.
     key: PRNG key.
     mask_weight: Of the mask loss.
-    skip: Probability of leaving out the second, on all devices.
+    skip: Probability of leaving out the classification term of the second, on
+      all devices; its mask loss stays.
 
   Returns:
     The two scalars; the new model state of the three, and metrics.
@@ -74,19 +75,11 @@ def objectives(
   student_loss, student_state, hits = _student(
       parts, student, images, shown, labels, keys[3:5]
   )
-
-  def taught_loss(mask):
-    return _mix_block(
-        parts, teacher, images, taught, mask, labels, mask_weight, keys[5]
-    )
-
-  if skip:
-    nothing = lambda mask: (jnp.float32(0), model_state(teacher))
-    block_loss, teacher_state = jax.lax.cond(
-        _is_skipped(keys[7], skip), nothing, taught_loss, mask
-    )
-  else:
-    block_loss, teacher_state = taught_loss(mask)
+  taught_loss, teacher_state = _classification(
+      parts, teacher, images, taught, mask, labels, (keys[5], keys[7]), skip
+  )
+  of_mask = parts.mask_loss(mask, taught.weights[:, 0])
+  block_loss = taught_loss + mask_weight * jnp.mean(of_mask)
   metrics = {"accuracy": hits} | _mask_metrics(parts, taught, mask)
   metrics["mix_block_loss"] = (block_loss * labels.size, labels.size)
   state = {
@@ -97,7 +90,7 @@ def objectives(
 
 
 def _is_skipped(key, probability):
-  """Drawn by the first device for all: batch statistics are averaged over them."""
+  """Drawn by the first device for all, which may share batch statistics."""
   first = jax.lax.axis_index(AXIS) == 0
   skips = first & jax.random.bernoulli(key, probability)
   return jax.lax.psum(skips.astype(jnp.int32), AXIS) > 0
@@ -107,7 +100,7 @@ def _features(parts, teacher, images, key):
   """The teacher's features of clean images; none of its later stages is run.
 
   Their batch statistics would need those stages and nothing else does, so they
-  come from the mixed images alone.
+  come from the mixed images alone; where that pass is skipped, they stay.
   """
   (_, features), state = parts.network.train(
       teacher, images, key, features=parts.stage
@@ -126,7 +119,13 @@ def _features(parts, teacher, images, key):
 
 
 def _masks(parts, block, features, draws, shape, key):
-  """The masks of both draws, `[2, B, H, W, 1]`, in one call."""
+  """The masks of both draws, `[2, B, H, W, 1]`, in one call.
+
+  So the batch norm of SAMix's neck sees the statistics of both draws together,
+  those of 2B rows. The published code calls the block for each draw, with the
+  statistics of each. One call is half the calls of one small network, its
+  attention is batched, and the statistics are of twice the rows.
+  """
   batch = features.shape[0]
   partners = [d.sources[:, 1] + batch * i for i, d in enumerate(draws)]
   lam = jnp.concatenate([d.weights[:, 0] for d in draws])
@@ -158,13 +157,20 @@ def _student(parts, student, images, mixed, labels, keys):
   return jnp.mean(clean_loss) + jnp.mean(mixed_loss), state, hits
 
 
-def _mix_block(parts, teacher, images, mixed, mask, labels, mask_weight, key):
-  """How well the teacher knows what the Mix Block has mixed, and the mask."""
-  x = _mix(images, mixed, mask)
-  logits, state = parts.network.train(teacher, x, key)
-  each = parts.loss(heads(logits)[1], labels[mixed.sources], mixed.weights)
-  of_mask = parts.mask_loss(mask, mixed.weights[:, 0])
-  return jnp.mean(each) + mask_weight * jnp.mean(of_mask), state
+def _classification(parts, teacher, images, mixed, mask, labels, keys, skip):
+  """How well the teacher knows what the Mix Block has mixed; 0 if skipped."""
+
+  def run(mask):
+    logits, state = parts.network.train(
+        teacher, _mix(images, mixed, mask), keys[0]
+    )
+    each = parts.loss(heads(logits)[1], labels[mixed.sources], mixed.weights)
+    return jnp.mean(each), state
+
+  if not skip:
+    return run(mask)
+  nothing = lambda mask: (jnp.float32(0), model_state(teacher))
+  return jax.lax.cond(_is_skipped(keys[1], skip), nothing, run, mask)
 
 
 def _mask_metrics(parts, mixed, mask):

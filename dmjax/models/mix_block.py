@@ -38,9 +38,9 @@ class MixBlock(nn.Module):
       lambda around 1/2; negative for r = lambda.
     own_key: A projection of its own for the keys, else that of the queries.
     both: Queries and keys each see the features of both images.
-    neck: Values from 1x1 convolution, batch norm, ELU, 1x1 convolution; else
-      from one 1x1 convolution.
-    dropout: Rate of dropout before the last convolution of the neck, drawn in
+    neck: Values from 1x1 convolution, batch norm, ELU, 1x1 convolution, neither
+      of the two with a bias; else from one 1x1 convolution with a bias.
+    dropout: Rate of dropout of the values of the neck, one channel, drawn in
       training from the rng collection `dropout`.
     upsample: `nearest` or `bilinear`, before the sigmoid.
     dtype: Of the projections; attention and mask are float32.
@@ -112,17 +112,18 @@ class MixBlock(nn.Module):
   def _values(self, x, width, train):
     if not self.neck:
       return self._project(1, "value")(x)
-    x = self._project(width, "value_conv1")(x)
+    x = self._project(width, "value_conv1", bias=False)(x)
     x = nn.BatchNorm(
         not train, momentum=0.9, epsilon=1e-5, dtype=self.dtype,
         axis_name=self.axis_name, name="value_norm",
     )(x)
-    x = nn.Dropout(self.dropout, deterministic=not train)(nn.elu(x))
-    return self._project(1, "value_conv2")(x)
+    x = self._project(1, "value_conv2", bias=False)(nn.elu(x))
+    return nn.Dropout(self.dropout, deterministic=not train)(x)
 
-  def _project(self, width, name):
+  def _project(self, width, name, bias=True):
     return nn.Conv(
-        width, (1, 1), dtype=self.dtype, kernel_init=_narrow, name=name
+        width, (1, 1), use_bias=bias, dtype=self.dtype, kernel_init=_narrow,
+        name=name,
     )
 
 
