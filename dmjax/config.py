@@ -12,6 +12,11 @@ def default() -> ml_collections.ConfigDict:
       "seed": 0,
       # Over all devices and processes; must divide by the number of devices.
       "batch_size": 128,
+      # Batch norm sees the batch of all devices, so that results do not depend
+      # on how many there are. False for the part of each device by itself, as
+      # most published runs on several GPUs have it, such as ImageNet's 100 and
+      # 300 epochs at 64 images a GPU.
+      "sync_batch_norm": True,
       "total": "200 epochs",
       # Optimizer steps per call of the compiled step, at most; 0 chooses: 1 on
       # CPU, about 10 elsewhere, where dispatch would else take its share.
@@ -47,10 +52,12 @@ def default() -> ml_collections.ConfigDict:
           "crop_padding": 4,
           "crop_mode": "reflect",
           "flip": True,
-          # Strength of colour jitter; RandAugment takes its place.
+          # Strength of colour jitter.
           "jitter": 0.0,
-          # A policy such as `rand-m9-mstd0.5-inc1`.
-          "rand_augment": "",
+          # A policy that takes the place of jitter: `rand-m9-mstd0.5-inc1`,
+          # `openmixup-m7-mstd0.5`, `fixmatch-n3` or `trivial`. Or `3a`, with
+          # jitter after it. "" for none.
+          "auto_augment": "",
           # Probability of random erasing.
           "erase": 0.0,
           # Side of the square cut out; 0 for none.
@@ -70,6 +77,14 @@ def default() -> ml_collections.ConfigDict:
           # extra pass), or `spectral_residual` or `fine_grained`, which need no
           # network.
           "saliency": "input_gradient",
+          # What guides a mixer that asks for features, cam or attention: the
+          # workdir of a run, or a `.safetensors` file in timm's layout that is
+          # named after its network; the network itself if empty.
+          "teacher": "",
+          # Add the loss of SMMix, of the regions of a mixed image.
+          "regions": False,
+          # How long images are mixed, `90 %` or `250 epochs`.
+          "until": "100 %",
       },
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
@@ -85,6 +100,8 @@ def default() -> ml_collections.ConfigDict:
           "decay_all": True,
           # Global norm that gradients are clipped to; 0 for none.
           "clip_norm": 0.0,
+          # Factor of the rate from each layer to the one before; 1 for none.
+          "layer_decay": 1.0,
       },
       "schedule": {
           "name": "cosine",

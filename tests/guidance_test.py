@@ -132,7 +132,7 @@ def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
   )
   parts = methods.Parts(
       lambda outputs: net, 10, watched, run.mixer.guidance,
-      losses.mixup_cross_entropy, 1,
+      losses.mixup_cross_entropy, 1, lambda key, duration: 1, None,
   )
   method = methods.METHODS["supervised"](parts)
   data = run.pipeline("train")

@@ -5,6 +5,7 @@
 """
 
 from dmjax.methods import automix as _automix
+from dmjax.methods import regmixup as _regmixup
 from dmjax.methods import supervised as _supervised
 from dmjax.methods.automix import automix
 from dmjax.methods.base import Aux
@@ -13,10 +14,12 @@ from dmjax.methods.base import Parts
 from dmjax.methods.base import TrainState
 from dmjax.methods.learned import as_mixer
 from dmjax.methods.learned import Learned
+from dmjax.methods.regmixup import regmixup
 from dmjax.methods.supervised import supervised
 
 METHODS = {
     "automix": _automix.make,
+    "regmixup": _regmixup.make,
     "supervised": _supervised.make,
 }
 
@@ -29,5 +32,6 @@ __all__ = (
     "TrainState",
     "as_mixer",
     "automix",
+    "regmixup",
     "supervised",
 )

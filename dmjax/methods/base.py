@@ -90,6 +90,10 @@ class Parts(NamedTuple):
     guidance: What the mixer needs to be given.
     loss: `loss(logits, labels, weights) -> [B]`.
     total_steps: Length of training.
+    steps: `(key, duration) -> steps`, of a duration in the configuration.
+    teacher: `name -> guidance.Teacher`, of a workdir or a file.
+    axis_name: Axis over which networks of the method's own average their batch
+      statistics, as `network` does; None where each device has its own.
   """
 
   network: Callable[[int], Network]
@@ -98,6 +102,9 @@ class Parts(NamedTuple):
   guidance: mixers.Guidance
   loss: Callable[..., jax.Array]
   total_steps: int
+  steps: Callable[[str, str], int]
+  teacher: Callable[[str], Any]
+  axis_name: str | None = None
 
 
 def update_ema(state: TrainState, decay: float) -> TrainState:

@@ -8,7 +8,7 @@ is done anyway.
 
 from collections.abc import Callable
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +24,11 @@ Maps = dict[str, jax.Array]
 _COSTS = {
     "saliency": "input gradients: one extra forward and backward pass",
     "cam": "class activation maps: one extra forward pass",
-    "features": "teacher features: one extra forward pass",
+    "features": "features of the images: one extra forward pass",
     "attention": "attention of the images: one extra forward pass",
 }
+# Those that another network can make.
+_TAUGHT = frozenset(("cam", "features", "attention"))
 _DETECTORS = {
     "spectral_residual": mixers.saliency.spectral_residual,
     "fine_grained": mixers.saliency.fine_grained,
@@ -34,34 +36,91 @@ _DETECTORS = {
 SALIENCIES = ("input_gradient", *_DETECTORS)
 
 
-def cost(needs: mixers.Guidance, saliency: str) -> str:
+class Teacher(NamedTuple):
+  """A trained network that guides a mixer, and is not trained.
+
+  Attributes:
+    network: The network.
+    variables: Of it.
+    image_size: Side of the images that it knows; they are resized to it.
+    num_classes: Size of its head.
+  """
+
+  network: Network
+  variables: Any
+  image_size: int
+  num_classes: int
+
+
+def cost(
+    needs: mixers.Guidance, saliency: str, teacher: Teacher | None = None
+) -> str:
   """What the guidance of a mixer costs, in words; empty for nothing."""
   wanted = needs.before
   if saliency in _DETECTORS:
     wanted = wanted - {"saliency"}
-  return "; ".join(_COSTS[name] for name in sorted(wanted))
+  words = [_COSTS[name] for name in sorted(wanted)]
+  if wanted & _TAUGHT:
+    words.append("of the teacher" if teacher else "of the network itself")
+  return "; ".join(words)
+
+
+def teacher_of(parts: Any, name: str) -> Teacher | None:
+  """The teacher that a configuration names.
+
+  Args:
+    parts: What the run gives a method.
+    name: A workdir or a file; empty for none.
+
+  Returns:
+    The teacher.
+
+  Raises:
+    ValueError: For one that cannot be read, or has other classes than a class
+      activation map needs.
+  """
+  if not name:
+    return None
+  teacher = parts.teacher(name)
+  if "cam" in parts.guidance.before and teacher.num_classes != parts.num_classes:
+    raise ValueError(
+        f"method.teacher={name!r} must know the {parts.num_classes} classes of"
+        f" the data for class activation maps, it has {teacher.num_classes}"
+    )
+  return teacher
 
 
 def make_guide(
-    network: Network, needs: mixers.Guidance, *, saliency: str
-) -> Callable[[Any, dict[str, jax.Array]], Maps]:
-  """Builds `guide(variables, batch) -> maps`, the guidance before mixing.
+    network: Network,
+    needs: mixers.Guidance,
+    *,
+    saliency: str,
+    teacher: Teacher | None = None,
+) -> Callable[..., Maps]:
+  """Builds `guide(variables, batch, taught) -> maps`, the guidance before mixing.
 
-  The network runs as in evaluation, so batch statistics are neither used by nor
-  changed for it, and no gradient flows through the maps. It is its own teacher.
+  The networks run as in evaluation, so batch statistics are neither used by nor
+  changed for it, and no gradient flows through the maps. `taught` are the
+  variables of the teacher; without one the network is its own.
 
   Args:
     network: The network.
     needs: What the mixer needs.
     saliency: `input_gradient`, of the pixels, `spectral_residual` or
       `fine_grained`.
+    teacher: What makes `cam`, `features` and `attention` instead.
 
   Returns:
     The function; its maps are those that the mixer needs.
 
   Raises:
-    ValueError: For an unknown saliency.
+    ValueError: For an unknown saliency, and a teacher that nothing asks for.
   """
+  if teacher and not needs.before & _TAUGHT:
+    raise ValueError(
+        f"teacher is for mixers that ask for {', '.join(sorted(_TAUGHT))}, and"
+        " this one does not; leave it out"
+    )
   if saliency not in SALIENCIES:
     raise ValueError(
         f"unknown saliency {saliency!r}; {names.suggest(saliency, SALIENCIES)}"
@@ -73,11 +132,25 @@ def make_guide(
       "attention": _attention,
   }
 
-  def guide(variables, batch):
-    maps = {k: makers[k](network, variables, batch) for k in sorted(needs.before)}
+  def guide(variables, batch, taught=None):
+    def make(name):
+      if teacher is None or name not in _TAUGHT:
+        return makers[name](network, variables, batch)
+      images = _resized(batch["x"], teacher.image_size)
+      return makers[name](teacher.network, taught, batch | {"x": images})
+
+    maps = {name: make(name) for name in sorted(needs.before)}
+    if "cam" in maps:
+      shape = batch["x"].shape[:3]
+      maps["cam"] = jax.image.resize(maps["cam"], shape, "linear")
     return jax.lax.stop_gradient(maps)
 
   return guide
+
+
+def _resized(images, side):
+  shape = (images.shape[0], side, side, images.shape[3])
+  return jax.image.resize(images, shape, "linear")
 
 
 def _saliency(name, network, variables, batch):
@@ -115,11 +188,10 @@ def _last_stage(network, variables, images):
 
 
 def _class_activation(network, variables, batch):
-  """`sum_d w[d, y] F_d`, at the size of the images (arXiv 1512.04150)."""
+  """`sum_d w[d, y] F_d` (arXiv 1512.04150)."""
   features = _last_map(network, variables, batch)
   weights = variables["params"]["head"]["kernel"][:, batch["label"]]
-  maps = jnp.einsum("bhwd,db->bhw", features.astype(jnp.float32), weights)
-  return jax.image.resize(maps, batch["x"].shape[:3], "linear")
+  return jnp.einsum("bhwd,db->bhw", features.astype(jnp.float32), weights)
 
 
 def training_free(needs: mixers.Guidance, images: jax.Array) -> Maps:

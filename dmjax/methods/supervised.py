@@ -10,6 +10,7 @@ from dmjax import mixers
 from dmjax import names
 from dmjax.methods import base
 from dmjax.methods import guidance as guidance_lib
+from dmjax.methods import regions as regions_lib
 from dmjax.models import model_state
 from dmjax.models import Network
 
@@ -22,6 +23,9 @@ def supervised(
     guidance: mixers.Guidance | None = None,
     ema_decay: float = 0.0,
     saliency: str = "input_gradient",
+    teacher: guidance_lib.Teacher | None = None,
+    regions: bool = False,
+    until: int | None = None,
 ) -> base.Method:
   """Trains a classifier on mixed images with a mixup loss.
 
@@ -38,18 +42,34 @@ def supervised(
       which evaluation then uses; 0 for none.
     saliency: What guides a mixer that asks for saliency: `input_gradient`,
       `spectral_residual` or `fine_grained`.
+    teacher: What guides a mixer that asks for features, class activation maps
+      or attention of the images; the network itself where None. Its variables
+      are part of the state, in `extra`, and stay as they are.
+    regions: Add the loss of SMMix, see `regions.region_terms`: one extra
+      forward pass, which the attention of the images shares where they have no
+      teacher. For vision transformers.
+    until: Step from which on images are not mixed any more, timm's
+      `mixup_off_epoch`; None for never. What mixing costs, it costs to the end.
 
   Returns:
     The method. A batch holds `x`, in [0, 1], and `label`, `int32[B]`.
 
   Raises:
-    ValueError: For a decay outside [0, 1), an unknown saliency, or a mixer that
-      the table does not hold, without `guidance`.
+    ValueError: For a decay outside [0, 1), an unknown saliency, a mixer that
+      the table does not hold, without `guidance`, and options that do not fit
+      the mixer.
   """
   if not 0 <= ema_decay < 1:
     raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay}")
   needs = mixers.guidance_of(mixer) if guidance is None else guidance
-  guide = guidance_lib.make_guide(network, needs, saliency=saliency)
+  if regions and (needs.after or needs.hidden):
+    raise ValueError(
+        "regions=True needs a mixer that pastes and whose labels are known"
+        " before the forward pass, such as 'smmix'"
+    )
+  guide = guidance_lib.make_guide(
+      network, needs, saliency=saliency, teacher=teacher
+  )
 
   def init(key, batch, variables=None):
     if variables is None:
@@ -58,26 +78,38 @@ def supervised(
     ema = (params, rest) if ema_decay else None
     # The average is a copy: the step donates the state it is given.
     ema = jax.tree.map(jnp.copy, ema)
-    return base.TrainState(jnp.int32(0), params, rest, ema=ema)
+    extra = {"teacher": teacher.variables} if teacher else None
+    extra = jax.tree.map(jnp.array, extra)
+    return base.TrainState(jnp.int32(0), params, rest, ema=ema, extra=extra)
 
   def loss_fn(params, state, batch, key):
     mix_key, model_key = jax.random.split(key)
     now = {"params": params, **state.model_state}
-    maps = guide(jax.lax.stop_gradient(now), batch)
+    taught = state.extra["teacher"] if teacher else None
+    still = jax.lax.stop_gradient(now)
+    maps = guide(still, batch, taught)
     mix = functools.partial(mixer, mix_key, **maps)
+    if until is not None:
+      mix = _while(state.step < until, mix)
     mixed = mix(batch["x"])
-    logits, attention, state_after = _forward(
-        network, needs, now, batch["x"], mixed, mix, model_key
+    logits, beside, state_after = _forward(
+        network, _beside(needs, regions), now, batch["x"], mixed,
+        mix if needs.hidden else None, model_key,
     )
     labels = batch["label"][mixed.sources]
     if needs.after:
       made = {
-          "attention": attention,
+          "attention": beside,
           "progress": guidance_lib.progress(logits, labels, mixed.weights),
       }
       # The same mix again, with weights that know how the network saw it.
       mixed = mix(batch["x"], **{name: made[name] for name in needs.after})
     losses = loss(logits, labels, mixed.weights)
+    if regions:
+      clean = network.predict(still, batch["x"])
+      losses += regions_lib.region_terms(
+          loss, params["head"], beside, clean, logits, mixed, labels
+      )
     metrics = {
         "loss": (losses.sum(), losses.size),
         "accuracy": mixed_accuracy(logits, labels, mixed.weights),
@@ -97,30 +129,73 @@ def supervised(
 
   return base.Method(
       network, init, loss_fn, after_update, predict, variables,
-      note=guidance_lib.cost(needs, saliency),
+      note=guidance_lib.cost(needs, saliency, teacher),
   )
 
 
-def make(parts: base.Parts, **options) -> base.Method:
-  """The method of a run; options are those of `supervised`."""
+def make(
+    parts: base.Parts, *, teacher: str = "", until: str = "100 %", **options
+) -> base.Method:
+  """The method of a run.
+
+  Args:
+    parts: What the run gives.
+    teacher: The workdir of a run, or a `.safetensors` file in timm's layout that
+      is named after its network, as `resnet50.safetensors`; empty for none.
+    until: How long images are mixed.
+    **options: Others of `supervised`.
+
+  Returns:
+    The method.
+
+  Raises:
+    ValueError: For a teacher that cannot be read or has other classes than a
+      class activation map needs, and as `supervised`.
+  """
   spec = {"name": "supervised", **options}
   configured = names.configure("method", {"supervised": supervised}, spec)
+  steps = parts.steps("method.until", until)
   return configured(
       parts.network(parts.num_classes), parts.mixer, parts.loss,
-      guidance=parts.guidance,
+      guidance=parts.guidance, teacher=guidance_lib.teacher_of(parts, teacher),
+      until=steps if steps < parts.total_steps else None,
   )
 
 
-def _forward(network, needs, variables, x, mixed, mix, key):
-  """Logits, attention if the labels need it, and the new model state."""
+def _while(on, mix):
+  """The mixer while `on`, then the images as they are."""
+
+  def switched(x, **options):
+    mixed = mix(x, **options)
+    rows = jnp.arange(x.shape[0], dtype=jnp.int32)[:, None]
+    plain = mixers.Mixed(
+        x,
+        jnp.broadcast_to(rows, mixed.sources.shape),
+        jnp.zeros_like(mixed.weights).at[:, 0].set(1.0),
+        None if mixed.mask is None else jnp.ones_like(mixed.mask),
+    )
+    return jax.tree.map(functools.partial(jnp.where, on), mixed, plain)
+
+  return switched
+
+
+def _beside(needs, regions):
+  """What the forward pass returns beside the logits."""
+  return "attention" if needs.after else "tokens" if regions else None
+
+
+def _forward(network, features, variables, x, mixed, mix, key):
+  """Logits, the features if any, and the new model state.
+
+  `mix` is that of a hidden-layer mixer, or None.
+  """
   # The hook of a hidden-layer mixer sees the input too, as stage 0.
-  hook = (lambda stage, x: mix(x, stage=stage).x) if needs.hidden else None
+  hook = (lambda stage, x: mix(x, stage=stage).x) if mix else None
   out, state = network.train(
-      variables, x if needs.hidden else mixed.x, key, hook=hook,
-      features="attention" if needs.after else None,
+      variables, x if mix else mixed.x, key, hook=hook, features=features
   )
-  logits, attention = out if needs.after else (out, None)
-  return logits, attention, state
+  logits, beside = out if features else (out, None)
+  return logits, beside, state
 
 
 def mixed_accuracy(

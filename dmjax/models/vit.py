@@ -88,9 +88,10 @@ class ViT(nn.Module):
       train: Drop paths.
       hook: `x = hook(stage, x)` after the input (stage 0) and every block.
       features: What to return beside the logits: a block, as `stage6`, for
-        the map `[B, h, w, D]` of its patch tokens, or `attention` for that of
-        the last block's class token to the T patches, `float32[B, T]`, the
-        mean over heads.
+        the map `[B, h, w, D]` of its patch tokens; `tokens` for those of the
+        last block after the norm, as the head sees the class token; or
+        `attention` for that of the last block's class token to the T patches,
+        `float32[B, T]`, the mean over heads.
 
     Returns:
       The logits, or the logits and the features.
@@ -108,8 +109,11 @@ class ViT(nn.Module):
       x = hook(index + 1, x)
       maps[f"stage{index + 1}"] = x[:, 1:].reshape(*grid, self.width)
     maps["attention"] = jnp.mean(weights[:, :, 0, 1:], axis=1)
-    x = nn.LayerNorm(1e-6, dtype=jnp.float32, name="norm")(x[:, 0])
-    logits = layers.dense(self.num_classes, jnp.float32, name="head")(x)
+    norm = nn.LayerNorm(1e-6, dtype=jnp.float32, name="norm")
+    maps["tokens"] = norm(x[:, 1:]).reshape(*grid, self.width)
+    logits = layers.dense(self.num_classes, jnp.float32, name="head")(
+        norm(x[:, 0])
+    )
     return layers.answer(logits, maps, features)
 
   def _embed(self, x):

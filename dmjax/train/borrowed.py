@@ -1,7 +1,7 @@
 """What a run borrows from another: a copy of one checkpoint, which stays.
 
 The other run may go on training, move or go; a run that mixes by what it had
-learned resumes with the very same parameters.
+learned resumes with the very same parameters. So it does with a file of them.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ def place(workdir: pathlib.Path | None, other: str) -> pathlib.Path:
 
   Args:
     workdir: Of the run that borrows; None for one without.
-    other: Workdir of the other run.
+    other: Workdir of the other run, or a file.
 
   Returns:
-    The folder.
+    The folder, or the file.
 
   Raises:
     ValueError: For a copy that is not what it was.
@@ -42,15 +42,15 @@ def place(workdir: pathlib.Path | None, other: str) -> pathlib.Path:
         f"{copied}, the copy of {other!r} that this run mixes with, was changed;"
         " restore it, or train anew with another --workdir"
     )
-  return copied
+  return copied if found["step"] is not None else copied / pathlib.Path(other).name
 
 
-def keep(workdir: pathlib.Path, steps: Mapping[str, int]) -> None:
+def keep(workdir: pathlib.Path, steps: Mapping[str, int | None]) -> None:
   """Copies checkpoints of other runs into a workdir, unless it has them.
 
   Args:
     workdir: Of the run that borrows.
-    steps: The step of each other run, by its workdir.
+    steps: The step of each other run, by its workdir; None of a file.
   """
   if steps and not (workdir / RECORD).is_file() and jax.process_index() == 0:
     record = {}
@@ -67,6 +67,10 @@ def keep(workdir: pathlib.Path, steps: Mapping[str, int]) -> None:
 
 def _copy(other, step, folder):
   shutil.rmtree(folder, ignore_errors=True)  # Half a copy, if any.
+  if step is None:
+    folder.mkdir(parents=True)
+    shutil.copyfile(other, folder / other.name)
+    return
   parts = pathlib.Path("checkpoints") / str(step)
   shutil.copytree(other / parts, folder / parts)
   for name in (workdir_lib.CONFIG, workdir_lib.DATA):

@@ -10,6 +10,7 @@ import optax
 
 from dmjax import names
 from dmjax.train import durations
+from dmjax.train import layer_decay
 
 
 def sgd(lr, weight_decay, mask, **options):
@@ -46,7 +47,10 @@ OPTIMIZERS = {"adamw": adamw, "lamb": lamb, "sgd": sgd}
 
 # Whose keywords are the options of each.
 _SIGNATURES = {"adamw": optax.adamw, "lamb": lamb, "sgd": optax.sgd}
-_OURS = {"lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0}
+_OURS = {
+    "lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0,
+    "layer_decay": 1.0,
+}
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -142,20 +146,24 @@ def make_optimizer(
 
   Args:
     config: `name`, `weight_decay`, `decay_all` (norms and biases too),
-      `clip_norm` (0 for none), and options of the optax optimizer itself.
+      `clip_norm` (0 for none), `layer_decay` (1, for none, if it is not there),
+      and options of the optax optimizer itself.
     schedule: The learning rate.
     groups: Other optimizers for some of the top-level keys of the parameters.
-      The norm that is clipped is that of all gradients together.
+      The norm that is clipped is that of all gradients together, and layers
+      are scaled whatever optimizer they have.
 
   Returns:
     The gradient transformation.
 
   Raises:
-    ValueError: For an unknown optimizer or an option it does not have.
+    ValueError: For an unknown optimizer, an option it does not have, and a
+      `layer_decay` outside (0, 1].
   """
   options = {k: v for k, v in config.items() if k != "lr"}
   make = names.lookup("optimizer", options.pop("name"), OPTIMIZERS)
   clip_norm = options.pop("clip_norm")
+  decay = options.pop("layer_decay", 1.0)
   mask = None if options.pop("decay_all") else decay_mask
   try:
     optimizer = make(schedule, options.pop("weight_decay"), mask, **options)
@@ -163,9 +171,15 @@ def make_optimizer(
     raise ValueError(f"optimizer {config['name']!r}: {error}") from None
   if groups:
     optimizer = _partition(optimizer, groups)
+  if decay != 1:
+    optimizer = optax.chain(optimizer, layer_decay.scale_by_layer(decay))
   if not clip_norm:
     return optimizer
   return optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+# Done to all parameters together, so not again by the optimizer of a group.
+_OF_ALL = {"clip_norm": 0.0, "layer_decay": 1.0}
 
 
 def _partition(rest, groups):
@@ -181,7 +195,8 @@ def of_run(
   """The optimizer of a whole configuration, and its learning rate.
 
   `method.groups` holds, by top-level key of the parameters, what differs from
-  the sections `optimizer` and `schedule`, such as `{"lr": .1, "end_lr": .01}`.
+  the sections `optimizer` and `schedule`, such as `{"lr": .1, "end_lr": .01}`
+  or `{"warmup": "0 epochs"}`.
 
   Args:
     config: The configuration.
@@ -189,22 +204,41 @@ def of_run(
 
   Returns:
     The gradient transformation and the schedule.
+
+  Raises:
+    ValueError: For an unknown optimizer or option, and a group's bad warm-up.
   """
 
-  def sections(changes):
+  def sections(changes, warmup):
     both = dict(config.optimizer), dict(config.schedule)
     for key, value in changes.items():
       section = both[1] if key in config.schedule and key != "name" else both[0]
       section[key] = value
     schedule = make_schedule(
-        both[1], lr=both[0]["lr"], warmup_steps=times.warmup,
+        both[1], lr=both[0]["lr"], warmup_steps=warmup,
         total_steps=times.total, steps_per_epoch=times.epoch,
     )
     return both[0], schedule
 
   groups = {}
   for key, changes in config.method.get("groups", {}).items():
-    options, schedule = sections(changes)
-    groups[key] = make_optimizer(options | {"clip_norm": 0.0}, schedule)
-  options, schedule = sections({})
+    options, schedule = sections(changes, _warmup(key, changes, config, times))
+    groups[key] = make_optimizer(options | _OF_ALL, schedule)
+  options, schedule = sections({}, times.warmup)
   return make_optimizer(options, schedule, groups), schedule
+
+
+def _warmup(group, changes, config, times):
+  """Steps of the warm-up of a group: its own, or that of the schedule."""
+  if "warmup" not in changes:
+    return times.warmup
+  key, given = f"method.groups.{group}.warmup", changes["warmup"]
+  steps = durations.steps(
+      key, given, batch_size=config.batch_size,
+      size=times.epoch * config.batch_size, total=times.total,
+  )
+  if steps > times.total:
+    raise ValueError(
+        f"{key} must be at most the {times.total} steps of total, got {given!r}"
+    )
+  return steps

@@ -26,6 +26,7 @@ from dmjax.train import fitting
 from dmjax.train import mixing
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
+from dmjax.train import teachers
 from dmjax.train import trials
 from dmjax.train import validate
 from dmjax.train import workdir as workdir_lib
@@ -46,7 +47,8 @@ class Run(NamedTuple):
     optimizer: How.
     schedule: The learning rate.
     augment: `(key, x) -> x`, the training augmentation.
-    borrowed: Steps of other runs whose checkpoints it uses, by their workdirs.
+    borrowed: Steps of other runs whose checkpoints it uses, by their workdirs;
+      None of a file of parameters.
   """
 
   config: Any
@@ -60,7 +62,7 @@ class Run(NamedTuple):
   optimizer: optax.GradientTransformation
   schedule: optax.Schedule
   augment: Callable[[jax.Array, jax.Array], jax.Array]
-  borrowed: Mapping[str, int]
+  borrowed: Mapping[str, int | None]
 
 
 def assemble(
@@ -99,6 +101,12 @@ def assemble(
       guidance=mixer.guidance,
       loss=names.configure("loss", losses.LOSSES, config.loss),
       total_steps=times.total,
+      steps=functools.partial(
+          durations.steps, batch_size=config.batch_size,
+          size=sources["train"].size, total=times.total,
+      ),
+      teacher=functools.partial(_teacher, workdir, borrowed),
+      axis_name=_axis_name(config),
   )
   trials.check_mixing(config, example, mixer, test_mixer, parts.loss)
   return Run(
@@ -124,9 +132,14 @@ def _network(config, outputs):
   options = dict(config.model)
   options["dtype"] = jnp.dtype(options["dtype"])
   return models.create_network(
-      options.pop("name"), num_classes=outputs, axis_name=parallel.AXIS,
+      options.pop("name"), num_classes=outputs, axis_name=_axis_name(config),
       mean=tuple(config.data.mean), std=tuple(config.data.std), **options,
   )
+
+
+def _axis_name(config):
+  """Of the axis over which batch statistics are averaged, if they are."""
+  return parallel.AXIS if config.sync_batch_norm else None
 
 
 def _method(section, parts):
@@ -258,3 +271,13 @@ def _learned_mixer(workdir, steps, other):
   folder = borrowed_lib.place(workdir, other)
   steps[other] = borrowed_lib.newest(folder)
   return methods.as_mixer(learned(folder, steps[other])[1])
+
+
+def _teacher(workdir, steps, other):
+  """Another network that guides the mixer; notes the step it is of."""
+  place = borrowed_lib.place(workdir, other)
+  if other.endswith(".safetensors"):
+    steps[other] = None
+    return teachers.of_file(place)
+  steps[other] = borrowed_lib.newest(place)
+  return teachers.of_run(*load(place, steps[other]))

@@ -14,6 +14,7 @@ from dmjax import augment
 from dmjax import config as config_lib
 from dmjax import names
 from dmjax.data import base
+from dmjax.train import layer_decay
 from dmjax.train import options
 from dmjax.train import workdir as workdir_lib
 
@@ -185,6 +186,7 @@ def _check_optimizer(section):
     if value is not None and not (_is_number(value) and 0 <= value < 1):
       raise ValueError(f"optimizer.{key} must lie in [0, 1), got {value!r}")
   _check_bounds("optimizer.eps", section.get("eps", 0.0), 0, math.inf)
+  layer_decay.check(section.get("layer_decay", 1.0))
 
 
 def _check_data(data):
@@ -194,8 +196,8 @@ def _check_data(data):
     raise ValueError(f"data.mean must be numbers, got {tuple(data.mean)}")
   if not all(_is_number(std) and std > 0 for std in data.std):
     raise ValueError(f"data.std must be > 0, got {tuple(data.std)}")
-  if data.rand_augment:
-    augment.parse_policy(data.rand_augment)
+  if data.auto_augment:
+    augment.parse_policy(data.auto_augment)
   scale = tuple(data.crop_scale)
   numbers = len(scale) == 2 and all(map(_is_number, scale))
   if scale and not (numbers and 0 < scale[0] <= scale[1] <= 1):

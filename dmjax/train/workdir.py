@@ -91,8 +91,10 @@ def claim(workdir: pathlib.Path, config: Any, source: base.Source, x: Any) -> No
 def with_absolute_paths(config: Any) -> Any:
   """The configuration with the places it names free of the current folder."""
   config = copy.deepcopy(config)
-  places = ((config.data, "dir"), (config.mix, "workdir"),
-            (config, "pretrained"), (config, "init_from"))
+  places = (
+      (config.data, "dir"), (config.mix, "workdir"), (config.method, "teacher"),
+      (config, "pretrained"), (config, "init_from"),
+  )
   for section, key in places:
     if section.get(key):
       section[key] = _absolute(section[key])
