@@ -11,17 +11,18 @@ import ml_collections
 
 from dmjax.configs import build
 from dmjax.configs import cub200
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 
 DATA = {
     "name": "fgvc_aircraft", "train": "train", "test": "test",
-    **table.IMAGENET_PIXELS,
+    **sections.IMAGENET_PIXELS,
 }
 
 # As on CUB-200, but for the teacher of SAMix, which follows sooner.
 _FINE = cub200.FINE._replace(
-    learned=table.learned(
+    learned=sections.learned(
         cub200.FINE.learned["automix"],
         Changes(cub200.SAMIX | {"end_momentum": 0.99996}),
     )
@@ -32,6 +33,11 @@ _TOP1 = {
     "identity": (80.23, 85.10),
     "mixup": (79.52, 85.18),
     "cutmix": (78.84, 84.55),
+    "manifold_mixup": (80.68, 86.60),
+    "saliencymix": (80.02, 84.31),
+    "fmix": (79.36, 86.23),
+    "puzzlemix": (80.76, 86.23),
+    "resizemix": (78.10, 84.08),
     "automix": (81.37, 86.72),
     "samix": (82.15, 86.80),
 }

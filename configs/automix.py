@@ -64,4 +64,5 @@ def lay_over(
   config.loss = loss
   config.optimizer.update(changes.optimizer)
   config.schedule.update(changes.schedule)
+  config.model.update(changes.model)
   return config

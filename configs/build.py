@@ -1,18 +1,22 @@
 """From a row of a table to its configuration."""
 
 from collections.abc import Mapping
+import copy
 from typing import Any
 
 import ml_collections
 
 from dmjax import config as config_lib
 from dmjax.configs import automix
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs import words
 
 # Mixers without the options `alpha` and `per_batch`.
 _NO_ALPHA = ("smoothmix", "comixup", "identity")
 _NOT_PER_BATCH = ("comixup", "identity")
+# A mixer with this in a smoke has as many stages as the tiny networks.
+_LAST_STAGE = {"alignmix": {"stages": (2,)}}
 
 # What guides a mixer that asks for saliency, where it is not the gradient.
 _SALIENCY = {"saliencymix": "fine_grained"}
@@ -36,6 +40,10 @@ _TINY = {
         "name": "mobilenetv2", "stages": ((1, 4, 1, 1), (4, 8, 2, 2)),
         "last_width": 32,
     },
+    "effi": {
+        "name": "efficientnet_b0",
+        "stages": ((1, 4, 1, 1, 3), (4, 8, 2, 2, 5)), "last_width": 32,
+    },
 }
 
 
@@ -58,7 +66,7 @@ def make(
   config.total = f"{choice.table.epochs[0]} epochs"
   config.model = {"name": choice.network, "dtype": "float32", **recipe.model}
   config.data.update({**suite.data, **recipe.data})
-  config.optimizer = _optimizer(choice)
+  config.optimizer = dict(recipe.optimizer)
   config.schedule.update({"per_epoch": True, **recipe.schedule})
   config.evaluate.update(every="1 epochs", batch_size=512)
   if recipe.pretrained:
@@ -70,6 +78,9 @@ def make(
     config.mix = _mix(suite, choice)
     config.method.ema_decay = recipe.ema_decay
     config.method.saliency = _SALIENCY.get(choice.mixer, "input_gradient")
+    config.update_from_flattened_dict(recipe.changes.get(choice.mixer, {}))
+  if setting := _setting(choice):
+    config.optimizer.weight_decay = setting.weight_decay
   config.published = published(choice)
   return config
 
@@ -89,13 +100,20 @@ def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     config.data[key] = 40 if config.data[key] else 0
   if "stage" in config.method:
     config.method.stage = "stage1"
-  if config.mix.name == "alignmix":
-    config.mix.stages = (2,)
+  config.mix = _shallow(config.mix)
   warmup = config.schedule.warmup
   config = short(config)
   config.total, config.log.every = "2 steps", "1 steps"
   config.schedule.warmup = "0 steps" if warmup == "0 steps" else "1 steps"
   return config
+
+
+def _shallow(mix):
+  """The `mix` section with stages that a tiny network has."""
+  mix = dict(mix) | _LAST_STAGE.get(mix["name"], {})
+  if "mixers" in mix:
+    mix["mixers"] = tuple(map(_shallow, mix["mixers"]))
+  return mix
 
 
 def short(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -117,9 +135,9 @@ def published(choice: words.Choice) -> dict[str, Any]:
       "top1": {} if choice.dm else top1,
       "rule": rule,
       "last": last,
-      "source": "" if choice.dm or not top1 else rows.source,
+      "source": "" if choice.dm or not top1 else _source(choice),
       "beside": _in_words(choice, top1) if choice.dm and top1 else "",
-      "note": "; ".join(_notes(choice, learned, top1)),
+      "note": "; ".join(filter(None, _notes(choice, learned, top1))),
   }
 
 
@@ -134,16 +152,20 @@ def _top1(choice: words.Choice) -> dict[str, float]:
   }
 
 
+def _source(choice):
+  return choice.table.sources.get(choice.mixer, choice.table.source)
+
+
 def _in_words(choice, top1):
   numbers = ", ".join(
       f"{number:.2f} after {length.removesuffix(' epochs')}"
       for length, number in top1.items()
   )
-  return f"mixup {_kind(choice)}: {numbers} epochs, {choice.table.source}"
+  return f"mixup {_kind(choice)}: {numbers} epochs, {_source(choice)}"
 
 
 def _kind(choice):
-  return "BCE" if choice.recipe.loss["name"] == table.BCE["name"] else "CE"
+  return "BCE" if choice.recipe.loss["name"] == sections.BCE["name"] else "CE"
 
 
 def _notes(choice, learned, top1):
@@ -157,6 +179,10 @@ def _notes(choice, learned, top1):
     yield "no DM(BCE) is published: its setting is our choice"
   elif choice.dm and rows.source:
     yield "no DM is published: eta is the paper's, alpha that of mixup CE"
+  if rows.source:
+    yield table.NOTES.get(choice.mixer)
+  for of in ((choice.network, choice.mixer), choice.mixer, choice.network):
+    yield rows.notes.get(of)
   if learned:
     yield automix.NOTE
     if rows.source == table.OPENMIXUP:
@@ -169,14 +195,14 @@ def _notes(choice, learned, top1):
 
 
 def _mix(suite: table.Suite, choice: words.Choice) -> dict[str, Any]:
-  mixer, recipe = choice.mixer, choice.recipe
-  if mixer == "mixup_cutmix":
-    return _either(recipe.alphas[mixer])
+  mixer = choice.mixer
+  mix = choice.recipe.mixes.get(mixer)
+  if isinstance(mix, Mapping):
+    return copy.deepcopy(mix)
   section: dict[str, Any] = {"name": mixer}
   if mixer not in _NO_ALPHA:
-    decoupled = recipe.decoupled.get(mixer) if choice.dm else None
-    alpha = decoupled.alpha if decoupled else recipe.alphas[mixer]
-    section["alpha"] = alpha
+    setting = _setting(choice)
+    section["alpha"] = setting.alpha if setting else mix
   if mixer not in _NOT_PER_BATCH:
     section["per_batch"] = True
   if mixer == "mix_block":
@@ -185,15 +211,9 @@ def _mix(suite: table.Suite, choice: words.Choice) -> dict[str, Any]:
   return section
 
 
-def _either(alphas):
-  mixers = tuple(
-      {"name": name, "alpha": alpha, "per_batch": True}
-      for name, alpha in zip(("mixup", "cutmix"), alphas)
-  )
-  return {
-      "name": "choose", "mixers": mixers, "probs": (0.5, 0.5),
-      "per_batch": True,
-  }
+def _setting(choice: words.Choice) -> table.Decoupled | None:
+  """The published setting of DM, where it is asked for and there is one."""
+  return choice.recipe.decoupled.get(choice.mixer) if choice.dm else None
 
 
 def _loss(choice: words.Choice) -> dict[str, Any]:
@@ -203,15 +223,6 @@ def _loss(choice: words.Choice) -> dict[str, Any]:
   if _kind(choice) == "BCE":
     return loss | _DECOUPLED_BCE
   options: Mapping[str, Any] = _DECOUPLED_CE
-  if setting := choice.recipe.decoupled.get(choice.mixer):
+  if setting := _setting(choice):
     options = {key: getattr(setting, key) for key in options}
   return loss | {"name": "decoupled_cross_entropy"} | options
-
-
-def _optimizer(choice: words.Choice) -> dict[str, Any]:
-  recipe = choice.recipe
-  optimizer = dict(recipe.optimizer)
-  decay = recipe.weight_decays.get(choice.mixer, optimizer["weight_decay"])
-  setting = recipe.decoupled.get(choice.mixer) if choice.dm else None
-  optimizer["weight_decay"] = setting.weight_decay if setting else decay
-  return optimizer

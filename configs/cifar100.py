@@ -19,6 +19,8 @@ ResNets and ConvNeXt see 32 pixels, DeiT and Swin crops resized to 224.
 import ml_collections
 
 from dmjax.configs import build
+from dmjax.configs import cifar100_vits
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 from dmjax.configs.table import Decoupled
@@ -32,17 +34,18 @@ DATA = {
 }
 
 # ResNets. In AutoMix the rate ends high: the teacher does the annealing.
+MIXES = {
+    "mixup": 1.0, "cutmix": 0.2, "manifold_mixup": 2.0, "saliencymix": 0.2,
+    "attentivemix": 2.0, "fmix": 0.2, "gridmix": 0.2, "puzzlemix": 1.0,
+    "resizemix": 1.0, "alignmix": sections.ALIGNMIX, "mix_block": 2.0,
+}
 _RESNET = table.Recipe(
     batch_size=100,
-    optimizer=table.sgd(0.1, 1e-4),
-    loss=table.CE,
-    alphas={
-        "mixup": 1.0, "cutmix": 0.2, "manifold_mixup": 2.0, "saliencymix": 0.2,
-        "attentivemix": 2.0, "fmix": 0.2, "gridmix": 0.2, "puzzlemix": 1.0,
-        "resizemix": 1.0, "alignmix": 2.0, "mix_block": 2.0,
-    },
-    learned=table.learned(
-        Changes(schedule={"end_lr": 0.05}), Changes(table.bent(0.25))
+    optimizer=sections.sgd(0.1, 1e-4),
+    loss=sections.CE,
+    mixes=MIXES,
+    learned=sections.learned(
+        Changes(schedule={"end_lr": 0.05}), Changes(sections.bent(0.25))
     ),
 )
 
@@ -62,7 +65,7 @@ _RESNET18 = _RESNET._replace(decoupled_note=_NOTE, decoupled={
 # ResNeXt-50 decays more with mixers that cut.
 _CUTTING = ("cutmix", "attentivemix", "saliencymix", "fmix", "resizemix")
 _RESNEXT50 = _RESNET._replace(
-    weight_decays=dict.fromkeys(_CUTTING, 5e-4),
+    changes=dict.fromkeys(_CUTTING, {"optimizer.weight_decay": 5e-4}),
     decoupled_note=_NOTE,
     decoupled={
         "mixup": Decoupled(0.2, 0.01, "both", 1.0),
@@ -75,78 +78,24 @@ _RESNEXT50 = _RESNET._replace(
 )
 RESNETS = {"resnet18": _RESNET18, "resnext50_32x4d": _RESNEXT50}
 
+# Mixed at the input and after the first of its three stages.
 _WIDE_RESNET = _RESNET._replace(
-    optimizer=table.sgd(0.03, 1e-3),
-    learned=table.learned(
+    optimizer=sections.sgd(0.03, 1e-3),
+    mixes=MIXES | {
+        "manifold_mixup": sections.one("manifold_mixup", 2.0, stages=(0, 1)),
+    },
+    learned=sections.learned(
         Changes(
             {"stage": "stage2", "groups": {"mix_block": {"momentum": 0.0}}},
             schedule={"end_lr": 1e-3},
         ),
-        Changes(table.bent(0.25)),
+        Changes(sections.bent(0.25)),
     ),
 )
 # What AutoMix has learned, with the DM of CutMix.
 _MIX_BLOCK = _RESNET._replace(
     decoupled={"mix_block": Decoupled(2.0, 0.1, "less", 0.5)},
     decoupled_note="eta is that of CutMix",
-)
-
-# Transformers and ConvNeXt. Published Swin features are those after patch
-# merging; here `stage3` is the map before it, of twice the resolution.
-_SHARED = {"momentum_delay": 0.25, "end_momentum": 0.99996}
-_NEAREST = table.bent(-1.0, upsample="nearest")
-_DEIT = table.Recipe(
-    batch_size=100,
-    optimizer=table.adamw(1e-3, 5.0),
-    loss=table.SMOOTH,
-    alphas={"mixup": 0.8, "cutmix": 2.0, "mixup_cutmix": (0.8, 1.0)},
-    schedule=table.per_step(20, 1e-6),
-    data=table.streaming(
-        224, (0.8, 1.0), rand_augment=table.rand_augment(9), erase=0.25
-    ),
-    learned=table.learned(
-        Changes(
-            table.large("stage6", table.block(1e-3, 1e-4), **_SHARED),
-            {"lr": 5e-4, "clip_norm": 10.0},
-            {"end_lr": 1e-4, "warmup": "5 epochs"},
-        ),
-        Changes(
-            _NEAREST | {"groups": table.block(7.5e-4, 1e-4)},
-            {"lr": 7.5e-4, "clip_norm": 20.0}, {"warmup": "20 epochs"},
-        ),
-    ),
-)
-_SWIN = _DEIT._replace(
-    optimizer=table.adamw(5e-4, 5.0),
-    data=table.streaming(224, (0.8, 1.0), rand_augment=table.rand_augment(7)),
-    model={"drop_path": 0.2},
-    learned=table.learned(
-        Changes(
-            table.large("stage3", table.block(1e-3, 1e-4), **_SHARED),
-            {"clip_norm": 10.0}, {"end_lr": 1e-4},
-        ),
-        Changes(
-            _NEAREST | {"groups": table.block(5e-4, 1e-4)}, {"clip_norm": 20.0}
-        ),
-    ),
-)
-_CONVNEXT = _DEIT._replace(
-    optimizer=table.adamw(1e-3, 0.0),
-    data={
-        "pipeline": "streaming", "workers": 16,
-        "rand_augment": table.rand_augment(7),
-    },
-    model={"drop_path": 0.3},
-    learned=table.learned(
-        Changes(
-            table.large("stage3", table.block(1e-3, 1e-4), **_SHARED),
-            {"lr": 2e-3}, {"end_lr": 1e-4},
-        ),
-        Changes(
-            _NEAREST | {"groups": table.block(7.5e-4, 1e-4)},
-            {"lr": 1e-3, "clip_norm": 20.0},
-        ),
-    ),
 )
 
 # Top-1 of ResNet-18 after 200, 400, 800 and 1200 epochs, then of ResNeXt-50.
@@ -169,38 +118,17 @@ _RESNET_TOP1 = {
 }
 _WIDE_TOP1 = {
     "identity": (81.63,), "mixup": (82.82,), "cutmix": (84.45,),
+    "manifold_mixup": (83.24,), "smoothmix": (82.09,), "saliencymix": (84.35,),
+    "attentivemix": (84.34,), "fmix": (84.21,), "gridmix": (84.24,),
+    "puzzlemix": (85.02,), "comixup": (85.05,), "resizemix": (84.87,),
     "automix": (85.18,), "samix": (85.50,),
-}
-# DeiT-S after 200 and 600 epochs, Swin-T, ConvNeXt-T.
-_TRANSFORMER_TOP1 = {
-    "identity": (65.81, 68.50, 78.41, 81.29, 78.70, 80.65),
-    "mixup": (69.98, 76.35, 76.78, 83.67, 81.13, 83.08),
-    "cutmix": (74.12, 79.54, 80.64, 83.38, 82.46, 83.20),
-    "mixup_cutmix": (75.92, 79.38, 81.25, 84.82, 83.09, 84.12),
-    "automix": (76.24, 80.91, 82.67, None, 83.30, 84.79),
-    "samix": (77.94, 82.49, 82.62, None, 83.56, 84.98),
-}
-_COSTS = {
-    ("deit_small", "identity"): "8.1 GB and 27 hours for 600 epochs",
-    "deit_small": "8.2 GB and 27 hours for 600 epochs",
-    ("deit_small", "automix"): "18.2 GB and 59 hours for 600 epochs",
-    ("deit_small", "samix"): "21.3 GB and 58 hours for 600 epochs",
-    "swin_tiny": "11.4 GB and 36 hours for 600 epochs",
-    ("swin_tiny", "automix"): "29.2 GB and 75 hours for 600 epochs",
-    ("swin_tiny", "samix"): "29.3 GB and 75 hours for 600 epochs",
-    "convnext_tiny": "4.2 GB and 10 hours for 600 epochs",
-    ("convnext_tiny", "automix"): "10.2 GB and 28 hours for 600 epochs",
-    ("convnext_tiny", "samix"): "10.3 GB and 29 hours for 600 epochs",
 }
 
 SUITE = table.Suite("cifar100", DATA, (
     table.Table(RESNETS, (200, 400, 800, 1200), _RESNET_TOP1),
     table.Table({"resnet18": _MIX_BLOCK}, (200,), {"mix_block": ()}),
     table.Table({"wide_resnet28_8": _WIDE_RESNET}, (400,), _WIDE_TOP1),
-    table.Table(
-        {"deit_small": _DEIT, "swin_tiny": _SWIN, "convnext_tiny": _CONVNEXT},
-        (200, 600), _TRANSFORMER_TOP1, rule="best", last=10, costs=_COSTS,
-    ),
+    *cifar100_vits.TABLES,
 ))
 
 

@@ -10,25 +10,29 @@ Training starts from torchvision's ImageNet parameters in
 import ml_collections
 
 from dmjax.configs import build
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 
 DATA = {
     "name": "caltech_birds2011", "train": "train", "test": "test",
-    **table.IMAGENET_PIXELS,
+    **sections.IMAGENET_PIXELS,
 }
 
-SAMIX = table.bent(1.0, dropout=0.1)
+SAMIX = sections.bent(1.0, dropout=0.1)
 FINE = table.Recipe(
     batch_size=16,
-    optimizer=table.sgd(1e-3, 5e-4),
-    loss=table.CE,
-    alphas={"mixup": 0.2, "cutmix": 1.0},
-    data=table.streaming(224, (0.5, 1.0), test_resize=256),
-    model=table.STEM,
+    optimizer=sections.sgd(1e-3, 5e-4),
+    loss=sections.CE,
+    mixes={
+        "mixup": 0.2, "cutmix": 1.0, "manifold_mixup": 0.5, "saliencymix": 0.2,
+        "fmix": 0.2, "puzzlemix": sections.PUZZLEMIX, "resizemix": 1.0,
+    },
+    data=sections.streaming(224, (0.5, 1.0), test_resize=256),
+    model=sections.STEM,
     pretrained=True,
-    learned=table.learned(
-        Changes(table.large("stage3", table.block(0.01, 5e-4))), Changes(SAMIX)
+    learned=sections.learned(
+        Changes(sections.large("stage3", sections.block(0.01, 5e-4))), Changes(SAMIX)
     ),
 )
 
@@ -37,11 +41,17 @@ _TOP1 = {
     "identity": (77.68, 83.01),
     "mixup": (78.39, 84.58),
     "cutmix": (78.40, 85.68),
+    "manifold_mixup": (79.76, 86.38),
+    "saliencymix": (77.95, 83.29),
+    "fmix": (77.28, 84.06),
+    "puzzlemix": (78.63, 84.51),
+    "resizemix": (78.50, 84.77),
     "automix": (79.87, 86.56),
     "samix": (81.11, 86.83),
 }
 _RESNET50_TOP1 = {
     "identity": (82.38,), "mixup": (82.98,), "cutmix": (83.17,),
+    "manifold_mixup": (83.76,), "puzzlemix": (83.83,),
     "automix": (83.88,), "samix": (84.10,),
 }
 

@@ -21,6 +21,7 @@ from dmjax import config as config_lib
 from dmjax import mixers
 from dmjax.configs import automix
 from dmjax.configs import build
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs import words
 
@@ -32,12 +33,12 @@ DATA = {
 
 _RESNET = table.Recipe(
     batch_size=64,
-    optimizer=table.sgd(0.1, 5e-4),
+    optimizer=sections.sgd(0.1, 5e-4),
     loss={"name": "mixup_cross_entropy"},
-    alphas={},
+    mixes={},
 )
 _DEIT = _RESNET._replace(
-    optimizer=table.adamw(1e-3, 1.0),
+    optimizer=sections.adamw(1e-3, 1.0),
     model={"patch": 2, "width": 64, "depth": 4, "heads": 4},
 )
 _DECOUPLED = {"name": "decoupled_cross_entropy", "eta": 0.1}

@@ -7,29 +7,34 @@
 import ml_collections
 
 from dmjax.configs import build
+from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 
 DATA = {
     "name": "tiny_imagenet", "train": "train", "test": "validation",
-    **table.IMAGENET_PIXELS,
+    **sections.IMAGENET_PIXELS,
 }
 
 # In AutoMix the rate ends high: the teacher does the annealing.
 _AUTOMIX = Changes(
-    {"groups": table.block(0.1, 1e-3)}, schedule={"end_lr": 0.05}
+    {"groups": sections.block(0.1, 1e-3)}, schedule={"end_lr": 0.05}
 )
 _RESNET = table.Recipe(
     batch_size=100,
-    optimizer=table.sgd(0.2, 1e-4),
-    loss=table.CE,
-    alphas={"mixup": 1.0, "cutmix": 1.0},
+    optimizer=sections.sgd(0.2, 1e-4),
+    loss=sections.CE,
+    mixes={
+        "mixup": 1.0, "cutmix": 1.0, "manifold_mixup": 0.2, "saliencymix": 1.0,
+        "attentivemix": 2.0, "fmix": 1.0, "gridmix": 0.2, "puzzlemix": 1.0,
+        "resizemix": 1.0, "alignmix": sections.ALIGNMIX,
+    },
     data={"crop_padding": 0, "crop_scale": (0.08, 1.0)},
-    learned=table.learned(_AUTOMIX, Changes(table.bent(0.25))),
+    learned=sections.learned(_AUTOMIX, Changes(sections.bent(0.25))),
 )
 # The mask of SAMix bends another way with ResNet-18.
 _RESNET18 = _RESNET._replace(
-    learned=table.learned(_AUTOMIX, Changes(table.bent(-1.0)))
+    learned=sections.learned(_AUTOMIX, Changes(sections.bent(-1.0)))
 )
 
 # Top-1 of ResNet-18 and ResNeXt-50.
@@ -37,6 +42,16 @@ _TOP1 = {
     "identity": (61.68, 65.04),
     "mixup": (63.86, 66.36),
     "cutmix": (65.53, 66.47),
+    "manifold_mixup": (64.15, 67.30),
+    "smoothmix": (66.65, 69.65),
+    "saliencymix": (64.60, 66.55),
+    "attentivemix": (64.85, 67.42),
+    "fmix": (63.47, 65.08),
+    "gridmix": (65.14, 66.53),
+    "puzzlemix": (65.81, 67.83),
+    "comixup": (65.92, 68.02),
+    "resizemix": (63.74, 65.87),
+    "alignmix": (66.87, None),
     "automix": (67.33, 70.72),
     "samix": (68.89, 72.18),
 }

@@ -42,8 +42,8 @@ class Row(NamedTuple):
     number: Published top-1 in percent for that length, or None.
     source: Where the number is from.
     rule: How it was measured: `median of the last 10`.
-    pretrained: Whether training starts from parameters of ImageNet.
-    note: What else is to be known.
+    beside: Of DM without a number, that of its mixup loss, in words.
+    notes: What else is to be known.
   """
 
   argument: str
@@ -53,8 +53,8 @@ class Row(NamedTuple):
   number: float | None
   source: str
   rule: str
-  pretrained: bool
-  note: str
+  beside: str
+  notes: tuple[str, ...]
 
 
 def load(text: str) -> ml_collections.ConfigDict:
@@ -97,16 +97,15 @@ def rows(dataset: str | None = None) -> list[Row]:
 
 
 def table(lines: Iterable[Row]) -> str:
-  """The rows as aligned plain text, under a line of names."""
-  cells = [(
-      "argument", "network", "mixer", "epochs", "published top-1", "source",
-      "needs pretrained",
-  )]
-  cells += [_cells(row) for row in lines]
+  """The rows as aligned plain text, and the notes that they refer to."""
+  lines = list(lines)
+  notes = list(dict.fromkeys(note for row in lines for note in row.notes))
+  cells = [("argument", "epochs", "published top-1", "rule", "notes", "source")]
+  cells += [_cells(row, notes) for row in lines]
   widths = [max(map(len, column)) for column in zip(*cells)]
-  return "\n".join(
-      "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells
-  )
+  rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
+  texts = [f"{number:>4}  {note}" for number, note in enumerate(notes, 1)]
+  return "\n".join(rows + ["", "notes:"] * bool(texts) + texts)
 
 
 def published(
@@ -156,16 +155,18 @@ def _row(suite: Any, choice: Any) -> Row:
       number=section["top1"].get(f"{epochs} epochs"),
       source=section["source"],
       rule=rule_in_words(section["rule"], section["last"]),
-      pretrained=choice.recipe.pretrained,
-      note="; ".join(filter(None, (section["beside"], section["note"]))),
+      beside=section["beside"],
+      notes=tuple(filter(None, section["note"].split("; "))),
   )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-  number = "-" if row.number is None else f"{row.number:.2f}"
+def _cells(row: Row, notes: list[str]) -> tuple[str, ...]:
+  known = row.number is not None
   return (
-      row.argument, row.network, row.mixer, str(row.epochs), number,
-      row.source or "-", "yes" if row.pretrained else "no",
+      row.argument, str(row.epochs), f"{row.number:.2f}" if known else "-",
+      row.rule if known else "-",
+      ",".join(str(1 + notes.index(note)) for note in row.notes),
+      row.source if known else "-",
   )
 
 

@@ -110,11 +110,54 @@ def test_deit_small_on_cifar100():
       },
       schedule__warmup="20 epochs", schedule__end_lr=1e-6,
       schedule__per_epoch=False, loss__label_smoothing=0.1,
-      data__image_size=224, data__crop_scale=(0.8, 1.0), data__erase=0.25,
-      data__rand_augment="rand-m9-mstd0.5-inc1",
+      data__image_size=224, data__crop_scale=(0.8, 1.0), data__erase=0.0,
+      data__auto_augment="openmixup-m7-mstd0.5",
   )
   check("cifar100:deit_small,cutmix", mix__alpha=2.0)
-  check("cifar100:swin_tiny,cutmix", optimizer__lr=5e-4, data__erase=0.0)
+  check(
+      "cifar100:swin_tiny,cutmix", optimizer__lr=5e-4, data__erase=0.0,
+      data__auto_augment="openmixup-m7-mstd0.5", model__drop_path=0.2,
+  )
+  assert "drop_path" not in recipes.load("cifar100:deit_small,cutmix").model
+  for mixer in ("automix", "samix"):
+    check(f"cifar100:deit_small,{mixer}", model__drop_path=0.1)
+
+
+def test_mixers_of_tokens_take_turns_with_mixup():
+  for argument, first, second, probs in (
+      ("cifar100:deit_small,transmix", ("mixup", 0.8), ("transmix", 1.0),
+       (0.2, 0.8)),
+      ("imagenet:deit_tiny,tokenmix", ("tokenmix", 1.0), ("mixup", 1.0),
+       (0.9, 0.1)),
+      ("imagenet:deit_small,mixpro", ("mixpro", 1.0), ("mixup", 1.0),
+       (0.8, 0.2)),
+      ("imagenet:deit_small,smmix", ("smmix", None), ("mixup", 1.0),
+       (0.8, 0.2)),
+  ):
+    mix = recipes.load(argument).mix
+    found = [(each["name"], each.get("alpha")) for each in mix.mixers]
+    assert (found, mix.probs) == ([first, second], probs)
+  check("imagenet:deit_small,smmix", method__regions=True)
+  check("imagenet:deit_small,tokenmix", method__regions=False)
+  check(
+      "imagenet:deit_small,transmix", method__ema_decay=0.99996,
+      schedule__end_lr=1e-4,
+  )
+
+
+def test_alignmix_takes_turns_with_manifold_mixup():
+  for argument in ("cifar100:resnet18,alignmix", "tiny_imagenet:resnet18,alignmix",
+                   "imagenet:resnet50,100ep,alignmix"):
+    check(
+        argument,
+        mix={
+            "name": "choose", "probs": (0.5, 0.5), "per_batch": True,
+            "mixers": (
+                {"name": "manifold_mixup", "alpha": 2.0, "per_batch": True},
+                {"name": "alignmix", "alpha": 2.0, "per_batch": True},
+            ),
+        },
+    )
 
 
 def test_tiny_imagenet():
@@ -140,7 +183,7 @@ def test_rsb_a3():
   check(
       "imagenet:resnet50,rsb_a3,mixup_cutmix,dm", total="100 epochs",
       batch_size=2048, data__image_size=160, data__test_image_size=224,
-      data__test_resize=236, data__rand_augment="rand-m6-mstd0.5-inc1",
+      data__test_resize=236, data__auto_augment="rand-m6-mstd0.5-inc1",
       optimizer={
           "name": "lamb", "lr": 8e-3, "weight_decay": 0.02, "decay_all": False,
           "clip_norm": 0.0,
@@ -154,6 +197,14 @@ def test_rsb_a3():
   )
   check("imagenet:resnet50,rsb_a3,mixup_cutmix", loss__power=1.0)
   check(
+      "imagenet:resnet50,rsb_a3,mixup,dm", mix__alpha=0.2,
+      optimizer__weight_decay=0.02, loss__power=0.8,
+  )
+  check(
+      "imagenet:efficientnet_b0,rsb_a3,automix", method__stage="stage5",
+      optimizer__name="lamb", loss__name="mixup_binary_cross_entropy",
+  )
+  check(
       "imagenet:resnet50,rsb_a2,mixup", total="300 epochs", data__repeats=3,
       model__drop_path=0.05, optimizer__lr=5e-3,
   )
@@ -165,7 +216,15 @@ def test_deit_swin_and_convnext_on_imagenet():
       "imagenet:deit_small,mixup_cutmix", total="300 epochs", batch_size=1024,
       optimizer__lr=1e-3, optimizer__clip_norm=5.0, data__jitter=0.4,
       schedule__warmup="5 epochs", schedule__end_lr=1e-5, data__erase=0.25,
-      model__drop_path=0.1, method__ema_decay=0.0,
+      method__ema_decay=0.0,
+  )
+  for network in ("deit_tiny", "deit_small"):
+    for mixer in ("cutmix", "mixup_cutmix,dm", "transmix"):
+      assert "drop_path" not in recipes.load(f"imagenet:{network},{mixer}").model
+  check("imagenet:deit_small,automix", model__drop_path=0.1)
+  check(
+      "imagenet:deit_base,cutmix", model__drop_path=0.1,
+      method__ema_decay=0.99996,
   )
   check(
       "imagenet:swin_tiny,mixup", schedule__warmup="20 epochs",
@@ -184,7 +243,10 @@ def test_fine_grained_training_starts_from_imagenet():
       data__name="caltech_birds2011", data__crop_scale=(0.5, 1.0),
       mix__alpha=1.0,
   )
-  started = {r.argument.split(":")[0] for r in recipes.rows() if r.pretrained}
+  started = {
+      row.argument.split(":")[0] for row in recipes.rows()
+      if any("torchvision" in note for note in row.notes)
+  }
   assert started == {"cub200", "aircraft", "cars"}
 
 
@@ -223,27 +285,36 @@ def test_automix_of_transformers_looks_deeper_and_skips():
       optimizer__lr=7.5e-4, optimizer__clip_norm=20.0,
       schedule__warmup="20 epochs", schedule__end_lr=1e-4,
       method__mix_block={
-          "name": "samix", "bend": -1.0, "upsample": "nearest"
+          "name": "samix", "bend": -1.0, "upsample": "nearest", "dropout": 0.1,
       },
   )
+  for network in ("swin_tiny", "convnext_tiny"):
+    check(
+        f"cifar100:{network},samix", method__mix_block__dropout=0.1,
+        method__groups__mix_block__warmup="0 epochs",
+        schedule__warmup="20 epochs",
+    )
   check(
       "imagenet:swin_tiny,automix", method__skip=0.2, method__stage="stage3",
       method__mix_block={"name": "automix", "embedding": "concat"},
+      method__groups__mix_block__warmup="0 epochs",
+      schedule__warmup="20 epochs",
   )
 
 
 def test_a_backbone_may_differ_from_its_table():
   still = "method__groups"
   fast = {"lr": 0.1, "end_lr": 1e-3}
-  check("imagenet:resnet50,100ep,automix",
-        **{still: {"mix_block": fast | {"momentum": 0.0}}})
-  for other in ("resnet50,100ep,samix", "resnet34,100ep,automix",
+  for mixer in ("automix", "samix"):
+    check(f"imagenet:resnet50,100ep,{mixer}",
+          **{still: {"mix_block": fast | {"momentum": 0.0}}})
+  for other in ("resnet34,100ep,samix", "resnet34,100ep,automix",
                 "resnet50,300ep,automix"):
     check(f"imagenet:{other}", **{still: {"mix_block": fast}})
   check("tiny_imagenet:resnet18,samix", method__mix_block__bend=-1.0)
   check("tiny_imagenet:resnext50_32x4d,samix", method__mix_block__bend=0.25)
-  check("cars:resnet18,samix", total="60 epochs")
-  check("cars:resnext50_32x4d,samix", total="200 epochs")
+  check("cars:resnet18,automix", total="200 epochs")
+  check("cifar100:wide_resnet28_8,manifold_mixup", mix__stages=(0, 1))
 
 
 def test_the_teacher_takes_the_place_of_the_running_average():

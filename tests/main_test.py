@@ -39,7 +39,7 @@ def train(workdir, *overrides, config=CONFIG):
         ("--config.data.train=trainn", "has no split 'trainn'; did you mean"),
         ("--config.method.name=supervise", "did you mean 'supervised'"),
         ("--config.method.saliency=gradient", "unknown saliency 'gradient'"),
-        ("--config.data.rand_augment=rand-m11", "magnitude in [0, 10]"),
+        ("--config.data.auto_augment=rand-m11", "magnitude in [0, 10]"),
         ("--config.data.mean=(0.1,0.2)", "data.mean must have 1 or 1 values"),
         ("--config.data.pipeline=fast", "data.pipeline must be one of resident, streaming, got 'fast'"),
         ("--config.batch_size=30", "multiple of the 4 devices, got 30"),
@@ -128,7 +128,7 @@ def test_preview_draws_augmented_images(tmp_path, pipeline):
   overrides = ["--config.data.crop_scale=(0.3, 1.0)", "--config.data.erase=0.5",
                "--config.data.jitter=0.4", "--config.data.cutout=3",
                f"--config.data.pipeline={pipeline}"]
-  overrides += ["--config.data.rand_augment=rand-m9-mstd0.5-inc1"]
+  overrides += ["--config.data.auto_augment=rand-m9-mstd0.5-inc1"]
   if pipeline == "streaming":
     overrides += ["--config.data.image_size=12"]
   arguments = ["preview", "--stage", "augment", "--config", CONFIG]

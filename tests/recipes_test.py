@@ -160,10 +160,12 @@ def test_rows_are_of_one_dataset_or_of_all():
 def test_a_row_says_what_the_recipe_is():
   rows = {row.argument: row for row in recipes.rows("cars")}
   assert rows["cars:resnet18,automix"] == recipes.Row(
-      "cars:resnet18,automix", "resnet18", "automix", 60, 88.89,
-      "AdAutoMix (arXiv 2312.11954)", "median of the last 10", True,
-      "the teacher's head of clean images is evaluated, fixed in advance;"
-      " starts from torchvision's ImageNet parameters",
+      "cars:resnet18,automix", "resnet18", "automix", 200, 88.89,
+      "AdAutoMix (arXiv 2312.11954)", "median of the last 10", "",
+      (
+          "the teacher's head of clean images is evaluated, fixed in advance",
+          "starts from torchvision's ImageNet parameters",
+      ),
   )
 
 
@@ -179,18 +181,37 @@ def test_an_unknown_dataset_of_the_list_is_named():
 
 
 def test_the_table_is_aligned():
-  lines = recipes.table(recipes.rows("cub200")).splitlines()
+  text, _ = recipes.table(recipes.rows("cub200")).split("\n\n")
+  lines = text.splitlines()
   assert len(lines) == 1 + len(recipes.rows("cub200"))
   assert lines[0].split("  ")[0] == "argument"
   column = lines[0].index("published top-1")
   numbers = [line[column:].split()[0] for line in lines[1:]]
   assert numbers[:3] == ["77.68", "78.39", "-"]
   assert all(line[column - 2:column] == "  " for line in lines)
-  assert all(line.endswith("yes") for line in lines[1:])
+
+
+def test_every_number_in_the_table_has_a_source_a_rule_and_its_notes():
+  rows = recipes.rows()
+  text, notes = recipes.table(rows).split("\n\n")
+  said = dict(line.split(maxsplit=1) for line in notes.splitlines()[1:])
+  assert len(said) < 50
+  head, *lines = text.splitlines()
+  columns = [head.index(name) for name in (
+      "epochs", "published", "rule", "notes", "source"
+  )]
+  for row, line in zip(rows, lines, strict=True):
+    cells = [line[a:b].strip() for a, b in zip([0, *columns], [*columns, None])]
+    assert cells[0] == row.argument
+    known = row.number is not None
+    assert known == (cells[2] != "-") == (cells[3] != "-") == (cells[5] != "-")
+    assert [said[n] for n in filter(None, cells[4].split(","))] == list(row.notes)
 
 
 def test_a_table_of_nothing_is_its_head():
-  assert recipes.table([]).startswith("argument  network  mixer")
+  assert recipes.table([]).split() == [
+      "argument", "epochs", "published", "top-1", "rule", "notes", "source"
+  ]
 
 
 # The published number of a run.

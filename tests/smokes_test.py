@@ -45,7 +45,7 @@ def traits_of(text, name):
       ("schedule", config["schedule"]["per_epoch"], config["schedule"]["warmup"]),
       ("block", method.get("mix_block", {}).get("name")),
       ("pipeline", data["pipeline"], data["repeats"], bool(data["crop_scale"])),
-      ("augment", bool(data["rand_augment"]), bool(data["erase"])),
+      ("augment", bool(data["auto_augment"]), bool(data["erase"])),
       ("average", method.get("ema_decay", 0) > 0),
   }
 
