@@ -135,6 +135,13 @@ def test_a_taught_run_does_without_its_teacher_once_it_has_begun(taught):
   assert run.method.note.endswith("of the teacher")
 
 
+def test_a_run_without_a_checkpoint_is_no_teacher(tmp_path):
+  (tmp_path / "begun").mkdir()
+  config = smoke("attentivemix", teacher=str(tmp_path / "begun"))
+  with pytest.raises(ValueError, match="has no checkpoint yet"):
+    run_lib.assemble(config)
+
+
 def parameters(path):
   """A file of ResNet-18 in timm's layout, of a class or two."""
   from tests import pretrained_test  # pylint: disable=g-import-not-at-top
@@ -162,9 +169,11 @@ def test_a_file_is_a_network_of_its_name_at_224_pixels(tmp_path):
 @pytest.mark.parametrize("name,message", (
     ("mine.safetensors", "named after its network, as resnet50.safetensors"),
     ("resnet18.safetensors", "method.teacher: path=.* cannot be read"),
-    ("runs/none", "has no checkpoint yet"),
+    ("runs/none", "method.teacher=.* must be the workdir of a run or a .safe"),
 ))
 def test_a_teacher_that_is_none_is_named(tmp_path, name, message):
+  if name.endswith(".safetensors"):
+    (tmp_path / name).touch()
   config = smoke("attentivemix", teacher=str(tmp_path / name))
   with pytest.raises(ValueError, match=message):
     run_lib.assemble(config, workdir=tmp_path / "run")

@@ -81,6 +81,7 @@ def teacher_of(parts: Any, name: str) -> Teacher | None:
   """
   if not name:
     return None
+  _check_wanted(f"method.teacher={name!r}", parts.guidance)
   teacher = parts.teacher(name)
   if "cam" in parts.guidance.before and teacher.num_classes != parts.num_classes:
     raise ValueError(
@@ -88,6 +89,14 @@ def teacher_of(parts: Any, name: str) -> Teacher | None:
         f" the data for class activation maps, it has {teacher.num_classes}"
     )
   return teacher
+
+
+def _check_wanted(what, needs):
+  if not needs.before & _TAUGHT:
+    raise ValueError(
+        f"{what} is for mixers that ask for {', '.join(sorted(_TAUGHT))}, and"
+        " this one does not; leave it out"
+    )
 
 
 def make_guide(
@@ -116,11 +125,8 @@ def make_guide(
   Raises:
     ValueError: For an unknown saliency, and a teacher that nothing asks for.
   """
-  if teacher and not needs.before & _TAUGHT:
-    raise ValueError(
-        f"teacher is for mixers that ask for {', '.join(sorted(_TAUGHT))}, and"
-        " this one does not; leave it out"
-    )
+  if teacher:
+    _check_wanted("teacher", needs)
   if saliency not in SALIENCIES:
     raise ValueError(
         f"unknown saliency {saliency!r}; {names.suggest(saliency, SALIENCIES)}"

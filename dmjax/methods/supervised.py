@@ -127,9 +127,11 @@ def supervised(
   def predict(state, batch):
     return network.predict(variables(state), batch["x"])
 
+  notes = [guidance_lib.cost(needs, saliency, teacher)]
+  notes += ["regions of mixed images: one extra forward pass"] * regions
   return base.Method(
       network, init, loss_fn, after_update, predict, variables,
-      note=guidance_lib.cost(needs, saliency, teacher),
+      note="; ".join(filter(None, notes)),
   )
 
 
@@ -191,9 +193,16 @@ def _forward(network, features, variables, x, mixed, mix, key):
   """
   # The hook of a hidden-layer mixer sees the input too, as stage 0.
   hook = (lambda stage, x: mix(x, stage=stage).x) if mix else None
-  out, state = network.train(
-      variables, x if mix else mixed.x, key, hook=hook, features=features
-  )
+  try:
+    out, state = network.train(
+        variables, x if mix else mixed.x, key, hook=hook, features=features
+    )
+  except ValueError as error:
+    if features != "tokens":
+      raise
+    raise ValueError(
+        f"regions=True needs a vision transformer: {error}"
+    ) from None
   logits, beside = out if features else (out, None)
   return logits, beside, state
 

@@ -276,6 +276,11 @@ def _learned_mixer(workdir, steps, other):
 def _teacher(workdir, steps, other):
   """Another network that guides the mixer; notes the step it is of."""
   place = borrowed_lib.place(workdir, other)
+  if not place.exists():
+    raise ValueError(
+        f"method.teacher={other!r} must be the workdir of a run or a"
+        " .safetensors file, and there is none"
+    )
   if other.endswith(".safetensors"):
     steps[other] = None
     return teachers.of_file(place)

@@ -82,7 +82,7 @@ def check_network(run: Any) -> None:
   _check_groups(config.method.get("groups", {}), state.params)
   if run.mixer.guidance.hidden:
     _check_stages(run, state)
-  if run.mixer.guidance != mixers.needs():
+  if run.mixer.guidance != mixers.needs() or method.note:
     with _naming(f"mixer {config.mix.name!r} with {model}"):
       rows = config.batch_size // jax.device_count()
       _trace(method.loss, state.params, state, _rows(run.example, rows))
