@@ -5,6 +5,7 @@
 """
 
 from dmjax.methods import automix as _automix
+from dmjax.methods import fixmatch as _fixmatch
 from dmjax.methods import regmixup as _regmixup
 from dmjax.methods import supervised as _supervised
 from dmjax.methods.automix import automix
@@ -12,6 +13,7 @@ from dmjax.methods.base import Aux
 from dmjax.methods.base import Method
 from dmjax.methods.base import Parts
 from dmjax.methods.base import TrainState
+from dmjax.methods.fixmatch import fixmatch
 from dmjax.methods.learned import as_mixer
 from dmjax.methods.learned import Learned
 from dmjax.methods.regmixup import regmixup
@@ -19,6 +21,7 @@ from dmjax.methods.supervised import supervised
 
 METHODS = {
     "automix": _automix.make,
+    "fixmatch": _fixmatch.make,
     "regmixup": _regmixup.make,
     "supervised": _supervised.make,
 }
@@ -32,6 +35,7 @@ __all__ = (
     "TrainState",
     "as_mixer",
     "automix",
+    "fixmatch",
     "regmixup",
     "supervised",
 )

@@ -1,6 +1,6 @@
 """The state of training, and the functions that make a method."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import flax.struct
@@ -68,6 +68,9 @@ class Method(NamedTuple):
     variables: `state -> variables` of the network, those that `predict` uses.
     learned: `state -> Learned`, of methods that learn to mix.
     note: What a step costs beside the usual, in words; empty for nothing.
+    views: What `loss` finds of the images `x` of a batch, by name: `weak`, the
+      training augmentation, or `strong`. Nested by the names of the streams
+      where there are several.
   """
 
   network: Network
@@ -78,6 +81,7 @@ class Method(NamedTuple):
   variables: Callable[[TrainState], dict[str, Any]]
   learned: Callable[[TrainState], Learned] | None = None
   note: str = ""
+  views: Mapping[str, Any] = {"x": "weak"}
 
 
 class Parts(NamedTuple):
@@ -92,6 +96,7 @@ class Parts(NamedTuple):
     total_steps: Length of training.
     steps: `(key, duration) -> steps`, of a duration in the configuration.
     teacher: `name -> guidance.Teacher`, of a workdir or a file.
+    num_unlabelled: Number of unlabelled examples; 0 for none.
     axis_name: Axis over which networks of the method's own average their batch
       statistics, as `network` does; None where each device has its own.
   """
@@ -104,6 +109,7 @@ class Parts(NamedTuple):
   total_steps: int
   steps: Callable[[str, str], int]
   teacher: Callable[[str], Any]
+  num_unlabelled: int = 0
   axis_name: str | None = None
 
 
