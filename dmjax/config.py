@@ -34,6 +34,10 @@ def default() -> ml_collections.ConfigDict:
           "dir": "",
           "train": "train",
           "test": "test",
+          # The part of `train` whose labels are used, `4 per class` or `15 %`
+          # of each; all if empty. Drawn by a seed of its own.
+          "labels": "",
+          "labels_seed": 0,
           # `resident` (the split on the device) or `streaming` (Grain).
           "pipeline": "resident",
           "workers": 0,
@@ -66,6 +70,18 @@ def default() -> ml_collections.ConfigDict:
           "repeats": 1,
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
+      },
+      # Images whose labels nobody reads, for semi-supervised methods.
+      "unlabelled": {
+          # Their split, such as `train`; empty for none.
+          "split": "",
+          # How many of them beside each labelled image of a batch.
+          "ratio": 7,
+          # The strong view is the weak one, the augmentation of `data`, then a
+          # policy as in `data.auto_augment`, then a grey square of up to this
+          # share of the side.
+          "auto_augment": "fixmatch-n3",
+          "cutout": 0.5,
       },
       # `name` and options of a method of `dmjax.methods`. Those of `automix` are
       # in configs/automix.py.

@@ -14,6 +14,7 @@ from dmjax.augment._crops import random_crop
 from dmjax.augment._crops import random_flip
 from dmjax.augment._crops import random_resized_crop
 from dmjax.augment._erasing import cutout
+from dmjax.augment._erasing import random_cutout
 from dmjax.augment._erasing import random_erase
 from dmjax.augment._policy import parse_policy
 from dmjax.augment._policy import Policy
@@ -36,6 +37,7 @@ __all__ = (
     "parse_policy",
     "rand_augment",
     "random_crop",
+    "random_cutout",
     "random_erase",
     "random_flip",
     "random_resized_crop",

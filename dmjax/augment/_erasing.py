@@ -72,6 +72,45 @@ def _random_box(key, shape, area, aspect):
   return fits & _boxes.inside(shape, start, start + jnp.round(box[2:]))
 
 
+def random_cutout(
+    key: jax.Array,
+    x: jax.Array,
+    *,
+    largest: float = 0.5,
+    fill: Sequence[float] = (0.0,),
+) -> jax.Array:
+  """`cutout` of a random side, as after the strong view of FixMatch.
+
+  The side is uniform between 0 and `largest` times that of the image, for each
+  image by itself (arXiv 2001.07685, in TorchSSL's form).
+
+  Args:
+    key: PRNG key.
+    x: Images `[B, H, W, C]`, floating.
+    largest: Largest side of the square, as a share of the shorter side.
+    fill: Colour of the square: one value, or one a channel.
+
+  Returns:
+    `[B, H, W, C]`, dtype of x.
+
+  Raises:
+    ValueError: For a share outside [0, 1] and a fill that does not fit.
+  """
+  _checks.check_images(x)
+  _checks.check_number("largest", largest, 1)
+  fill = _checks.per_channel("fill", fill, x).astype(x.dtype)
+  draws = jax.random.uniform(key, (x.shape[0], 3))
+  longest = largest * min(x.shape[1:3])
+
+  def cut(draw, image):
+    side = longest * draw[0]
+    start = draw[1:] * jnp.asarray(image.shape[:2]) - side / 2
+    inside = _boxes.inside(image.shape[:2], start, start + side)
+    return jnp.where(inside, fill, image)
+
+  return jax.vmap(cut)(draws, x)
+
+
 def cutout(
     key: jax.Array,
     x: jax.Array,

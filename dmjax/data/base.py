@@ -21,6 +21,7 @@ class Source(NamedTuple):
     kind: What `x` is: `image`.
     present: Names of the classes that have examples; empty where that is not
       known.
+    label: `index -> label`, without decoding the rest; None for no such way.
   """
 
   read: Callable[[int], Arrays]
@@ -28,6 +29,7 @@ class Source(NamedTuple):
   class_names: tuple[str, ...]
   kind: str = "image"
   present: tuple[str, ...] = ()
+  label: Callable[[int], int] | None = None
 
   @property
   def num_classes(self) -> int:
@@ -95,8 +97,18 @@ def subset(source: Source, rows: Sequence[int]) -> Source:
         f"rows must be indices in [0, {source.size}), one at least, got {rows}"
     )
   return source._replace(
-      read=lambda index: source.read(rows[index]), size=len(rows), present=()
+      read=lambda index: source.read(rows[index]), size=len(rows), present=(),
+      label=source.label and (lambda index: source.label(rows[index])),
   )
+
+
+def unlabelled(source: Source) -> Source:
+  """The source without its labels: every one is 0, whatever it was."""
+
+  def read(index):
+    return source.read(index) | {"label": 0}
+
+  return source._replace(read=read, present=(), label=None)
 
 
 def check_classes(train: Source, test: Source) -> None:

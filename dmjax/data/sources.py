@@ -172,16 +172,21 @@ def _open_builder(builder, name, split):
     )
   try:
     source = builder.as_data_source(split)
+    image_key, label_key = builder.info.supervised_keys or ("image", "label")
+    skip = {image_key: tfds.decode.SkipDecoding()}
+    labels_alone = builder.as_data_source(split, decoders=skip)
   except NotImplementedError:
     raise ValueError(
         f"dataset {name!r} in {builder.data_dir} is not in ArrayRecord files,"
         f" which reading without TensorFlow needs; run `dmjax prepare {name}`"
         " with a --data_dir of its own"
     ) from None
-  image_key, label_key = builder.info.supervised_keys or ("image", "label")
   labels = builder.info.features[label_key]
   read = _reader(source, image_key, label_key, f"of {name!r}, split {split!r}")
-  return base.Source(read, len(source), tuple(labels.names))
+  return base.Source(
+      read, len(source), tuple(labels.names),
+      label=lambda index: int(labels_alone[int(index)][label_key]),
+  )
 
 
 def _reader(source, image_key, label_key, where):

@@ -8,6 +8,69 @@ import jax
 
 from dmjax import augment
 
+View = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def make_views(config: Any) -> dict[str, View]:
+  """The views of a training image: `weak`, and `strong` on top of it.
+
+  Args:
+    config: The configuration.
+
+  Returns:
+    `(key, x) -> x` by name, of images in [0, 1].
+
+  Raises:
+    ValueError: For a policy that is none.
+  """
+  weak, section = make_augment(config.data), config.unlabelled
+  colour = {"auto_augment": section.auto_augment, "jitter": 0.0}
+  steps = [weak, *_colour(colour, tuple(config.data.mean))]
+  if section.cutout:
+    steps.append(functools.partial(
+        augment.random_cutout, largest=section.cutout,
+        fill=tuple(config.data.mean),
+    ))
+  strong = functools.partial(augment.chain, steps=tuple(steps))
+  return {"weak": weak, "strong": strong}
+
+
+def views(
+    key: jax.Array,
+    batch: dict[str, Any],
+    wanted: Mapping[str, Any],
+    augments: Mapping[str, View],
+) -> dict[str, Any]:
+  """The batch with the views that a method wants in place of its images.
+
+  Args:
+    key: PRNG key.
+    batch: With images `x`, or streams of such batches.
+    wanted: Views by name, nested by the names of the streams.
+    augments: How each view is made.
+
+  Returns:
+    The batch. Unlabelled streams have no labels.
+  """
+  if all(isinstance(view, str) for view in wanted.values()):
+    return _views(key, batch, wanted, augments)
+  keys = jax.random.split(key, len(wanted))
+  batch = {
+      name: _views(key, batch[name], wanted[name], augments)
+      for name, key in zip(wanted, keys)
+  }
+  del batch["unlabelled"]["label"]
+  return batch
+
+
+def _views(key, batch, wanted, augments):
+  batch = dict(batch)
+  x = batch.pop("x")
+  keys = jax.random.split(key, len(wanted)) if len(wanted) > 1 else [key]
+  for key, (name, view) in zip(keys, wanted.items()):
+    batch[name] = augments[view](key, x)
+  return batch
+
 
 def make_augment(
     data: Mapping[str, Any],

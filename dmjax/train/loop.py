@@ -13,6 +13,7 @@ import numpy as np
 from dmjax import methods
 from dmjax import parallel
 from dmjax.data import base
+from dmjax.train import augmentation
 from dmjax.train import borrowed
 from dmjax.train import checkpoint
 from dmjax.train import durations
@@ -73,14 +74,16 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
     run.pipeline(split)
   new = not checkpoint.steps_of(workdir)
   variables = run_lib.first_variables(run) if new else None
-  workdir_lib.claim(workdir, config, run.sources["train"], run.example["x"])
+  workdir_lib.claim(
+      workdir, config, run.sources, run.example["x"], run.labelled
+  )
   borrowed.keep(workdir, run.borrowed)
   with signals.asked_to_stop() as stopping:
     return _train(run, workdir, variables, stopping)
 
 
 def _train(run, workdir, variables, stopping):
-  config, times, data = run.config, run.times, run.pipeline("train")
+  config, times, data = run.config, run.times, run.training()
   per_call = durations.steps_per_call(config.steps_per_call, times)
   evaluate = evaluation.make_evaluator(run)
   shapes = step_lib.shapes_of_state(run.method, run.optimizer, run.example)
@@ -186,11 +189,12 @@ def compile_step(run: Run, per_call: int = 1):
   Returns:
     `step(state, batches, shared) -> (state, metrics)`, compiled when called.
   """
-  select = run.pipeline("train").select
+  select = run.training().select
 
   def prepare(key, batch, shared):
-    batch = select(batch, shared)
-    return batch | {"x": run.augment(key, batch["x"])}
+    return augmentation.views(
+        key, select(batch, shared), run.method.views, run.augment
+    )
 
   return parallel.pmap(
       step_lib.make_train_step(
@@ -243,8 +247,8 @@ def evaluate(
   Raises:
     ValueError: Where the run has no such checkpoint, or other classes.
   """
-  blank = workdir_lib.blank_source(workdir)
-  run = run_lib.assemble(config, workdir=workdir, train=blank)
+  blank = workdir_lib.blank_sources(workdir)
+  run = run_lib.assemble(config, workdir=workdir, **blank)
   state = parallel.replicate(run_lib.restore(run, workdir, step))
   return evaluation.make_evaluator(run)(state)
 

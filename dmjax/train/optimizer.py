@@ -80,7 +80,17 @@ def _cosine(lr, total, end):
   return optax.cosine_decay_schedule(lr, max(total, 1), alpha=end / lr)
 
 
-SCHEDULES = {"constant": _constant, "cosine": _cosine}
+def _seven_sixteenths(lr, total, end):
+  """`lr cos(7 pi t / 16 T)`, of FixMatch (arXiv 2001.07685); ends at 0.195 lr."""
+  del end
+  return lambda step: lr * jnp.cos(7 * jnp.pi * step / (16 * total))
+
+
+SCHEDULES = {
+    "constant": _constant,
+    "cosine": _cosine,
+    "cosine_7_16": _seven_sixteenths,
+}
 
 
 # Tables of transformers that have more than one axis and yet no inputs.

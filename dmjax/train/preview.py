@@ -134,7 +134,7 @@ def save_augmented(run: Run, path: pathlib.Path) -> None:
 
   def prepare(key, batch, shared):
     batch = data.select(batch, shared)
-    return run.augment(key, batch["x"]), batch["label"]
+    return run.augment["weak"](key, batch["x"]), batch["label"]
 
   shown = jax.jit(prepare)(_key(run), batch, data.shared)
   images, labels = jax.device_get(shown)

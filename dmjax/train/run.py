@@ -1,6 +1,6 @@
 """`assemble(config) -> Run`: everything that a run is made of, made once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from dmjax import names
 from dmjax import parallel
 from dmjax import randomness
 from dmjax.data import base
+from dmjax.data import labels
 from dmjax.data import pipelines
 from dmjax.data import sources as sources_lib
 from dmjax.train import augmentation
@@ -37,8 +38,11 @@ class Run(NamedTuple):
 
   Attributes:
     config: The configuration.
-    sources: `train` and `test`.
-    pipeline: `"train"` or `"test"` to its pipeline, opened at the first call.
+    sources: `train`, `test` and, for semi-supervised training, `unlabelled`.
+    labelled: The rows of `train` whose labels are used, where not all are.
+    pipeline: Name of a source to its pipeline, opened at the first call.
+    training: `() -> Pipeline`, of training batches: that of `train`, or both
+      streams together.
     example: A batch of one row of zeros.
     times: Durations in steps.
     mixer: The mixer of training, and what it needs.
@@ -46,14 +50,16 @@ class Run(NamedTuple):
     method: What is optimised.
     optimizer: How.
     schedule: The learning rate.
-    augment: `(key, x) -> x`, the training augmentation.
+    augment: The views of training, `weak` and `strong`: `(key, x) -> x`.
     borrowed: Steps of other runs whose checkpoints it uses, by their workdirs;
       None of a file of parameters.
   """
 
   config: Any
   sources: Mapping[str, base.Source]
+  labelled: Sequence[int]
   pipeline: Callable[[str], base.Pipeline]
+  training: Callable[[], base.Pipeline]
   example: base.Arrays
   times: durations.Durations
   mixer: mixing.Mixer
@@ -61,7 +67,7 @@ class Run(NamedTuple):
   method: methods.Method
   optimizer: optax.GradientTransformation
   schedule: optax.Schedule
-  augment: Callable[[jax.Array, jax.Array], jax.Array]
+  augment: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]]
   borrowed: Mapping[str, int | None]
 
 
@@ -73,7 +79,8 @@ def assemble(
   Args:
     config: The configuration.
     workdir: Of the run, where copies of what it borrows may lie.
-    **sources: `train` or `test`, instead of those of the configuration.
+    **sources: `train`, `test` or `unlabelled`, instead of those of the
+      configuration.
 
   Returns:
     The run.
@@ -82,12 +89,11 @@ def assemble(
     ValueError: For whatever is wrong with the configuration.
   """
   validate.check_config(config)
-  for split in ("train", "test"):
-    if split not in sources:
-      sources[split] = _open_source(config.data, split)
+  sources, labelled = _open_sources(config, sources)
   example = pipelines.example(config.data, sources["train"])
   validate.check_data(config, sources, example)
-  times = durations.of_run(config, sources["train"].size)
+  size = _size_of_epoch(config, sources)
+  times = durations.of_run(config, size)
   optimizer, schedule = optimizer_lib.of_run(config, times)
   borrowed = {}
   mixer = mixing.make_mixer(
@@ -102,30 +108,71 @@ def assemble(
       loss=names.configure("loss", losses.LOSSES, config.loss),
       total_steps=times.total,
       steps=functools.partial(
-          durations.steps, batch_size=config.batch_size,
-          size=sources["train"].size, total=times.total,
+          durations.steps, batch_size=config.batch_size, size=size,
+          total=times.total,
       ),
       teacher=functools.partial(_teacher, workdir, borrowed),
+      num_unlabelled=sources["unlabelled"].size if "unlabelled" in sources else 0,
       axis_name=_axis_name(config),
   )
   trials.check_mixing(config, example, mixer, test_mixer, parts.loss)
+  method = _method(config.method, parts)
+  validate.check_streams(config, method.views)
+  pipeline = _opener(config.data, sources)
   return Run(
-      config, sources, _opener(config.data, sources), example, times, mixer,
-      test_mixer, _method(config.method, parts), optimizer, schedule,
-      augmentation.make_augment(config.data), borrowed,
+      config, sources, labelled, pipeline, _training(config, pipeline), example,
+      times, mixer, test_mixer, method, optimizer, schedule,
+      augmentation.make_views(config), borrowed,
   )
 
 
-def _open_source(data, split):
-  return sources_lib.open_source(data.name, data[split], data.dir)
+def _open_sources(config, given):
+  """All sources, and the rows of `train` whose labels are used."""
+  data, labelled = config.data, ()
+  splits = {"train": data.train, "test": data.test}
+  if config.unlabelled.split:
+    splits["unlabelled"] = config.unlabelled.split
+  opened = {
+      name: sources_lib.open_source(data.name, split, data.dir)
+      for name, split in splits.items() if name not in given
+  }
+  if data.labels and "train" in opened:
+    labelled = labels.draw(opened["train"], data.labels, data.labels_seed)
+    opened["train"] = base.subset(opened["train"], labelled)
+  if "unlabelled" in opened:
+    opened["unlabelled"] = base.unlabelled(opened["unlabelled"])
+  return given | opened, labelled
+
+
+def _size_of_epoch(config, sources):
+  """Labelled images of an epoch, which shows every unlabelled image once."""
+  if "unlabelled" in sources:
+    return sources["unlabelled"].size // config.unlabelled.ratio
+  # A few labels may be fewer than a batch, which then holds them several times.
+  size = sources["train"].size
+  return max(size, config.batch_size) if config.data.labels else size
 
 
 def _opener(data, sources):
   @functools.cache
-  def pipeline(split):
-    return pipelines.open_pipeline(data, sources[split], split)
+  def pipeline(name):
+    split = "test" if name == "test" else "train"
+    return pipelines.open_pipeline(data, sources[name], split)
 
   return pipeline
+
+
+def _training(config, pipeline):
+  @functools.cache
+  def training():
+    if not config.unlabelled.split:
+      return pipeline("train")
+    streams = {
+        "labelled": pipeline("train"), "unlabelled": pipeline("unlabelled")
+    }
+    return pipelines.together(streams, config.unlabelled.ratio)
+
+  return training
 
 
 def _network(config, outputs):
@@ -237,8 +284,8 @@ def load(
   """
   workdir = pathlib.Path(workdir)
   config = workdir_lib.read_config(workdir)
-  blank = workdir_lib.blank_source(workdir)
-  run = assemble(config, workdir=workdir, train=blank, test=blank)
+  blank = workdir_lib.blank_sources(workdir)
+  run = assemble(config, workdir=workdir, test=blank["train"], **blank)
   return run, restore(run, workdir, step)
 
 

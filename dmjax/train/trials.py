@@ -17,6 +17,7 @@ from dmjax import names
 from dmjax import parallel
 from dmjax.data import base
 from dmjax.methods import guidance
+from dmjax.train import augmentation
 from dmjax.train import mixing
 from dmjax.train import step as step_lib
 
@@ -84,8 +85,10 @@ def check_network(run: Any) -> None:
     _check_stages(run, state)
   if run.mixer.guidance != mixers.needs() or method.note:
     with _naming(f"mixer {config.mix.name!r} with {model}"):
-      rows = config.batch_size // jax.device_count()
-      _trace(method.loss, state.params, state, _rows(run.example, rows))
+      _trace(method.loss, state.params, state, _batch(run))
+  elif config.unlabelled.split:
+    with _naming(f"method {config.method.name!r} with {model}"):
+      _trace(method.loss, state.params, state, _batch(run))
   side = config.data.test_image_size or config.data.image_size
   x = run.example["x"]
   shape = (1, side or x.shape[1], side or x.shape[2], x.shape[3])
@@ -127,6 +130,19 @@ def _trace(function, *arguments):
   """Traces a function with a key behind its arguments, on one device."""
   trace = jax.make_jaxpr(function, axis_env=[(parallel.AXIS, 1)])
   trace(*arguments, jax.random.key(0))
+
+
+def _batch(run):
+  """What the loss gets on one device, as shapes."""
+  rows = run.config.batch_size // jax.device_count()
+  batch = _rows(run.example, rows)
+  if run.config.unlabelled.split:
+    ratio = run.config.unlabelled.ratio
+    batch = {"labelled": batch, "unlabelled": _rows(run.example, ratio * rows)}
+  views = functools.partial(
+      augmentation.views, wanted=run.method.views, augments=run.augment
+  )
+  return jax.eval_shape(views, jax.random.key(0), batch)
 
 
 def _rows(example, count):

@@ -14,6 +14,7 @@ from dmjax import augment
 from dmjax import config as config_lib
 from dmjax import names
 from dmjax.data import base
+from dmjax.data import labels
 from dmjax.train import layer_decay
 from dmjax.train import options
 from dmjax.train import workdir as workdir_lib
@@ -40,6 +41,7 @@ _BOUNDS = {
     "data.repeats": (1, math.inf),
     "data.test_image_size": (0, math.inf),
     "data.test_resize": (0, math.inf),
+    "data.labels_seed": (0, 2**32 - 1),
     "data.workers": (0, math.inf),
     "evaluate.batch_size": (1, math.inf),
     "optimizer.clip_norm": (0, math.inf),
@@ -49,6 +51,8 @@ _BOUNDS = {
     "schedule.warmup_lr": (0, math.inf),
     "seed": (0, 2**32 - 1),
     "steps_per_call": (0, math.inf),
+    "unlabelled.cutout": (0, 1),
+    "unlabelled.ratio": (1, math.inf),
 }
 _CHOICES = {
     "data.channels": (0, 1, 3),
@@ -78,6 +82,8 @@ def check_config(config: Any) -> None:
     )
   _check_optimizer(config.optimizer)
   _check_data(config.data)
+  if config.unlabelled.auto_augment:
+    augment.parse_policy(config.unlabelled.auto_augment)
   _check_start(config)
 
 
@@ -198,6 +204,8 @@ def _check_data(data):
     raise ValueError(f"data.std must be > 0, got {tuple(data.std)}")
   if data.auto_augment:
     augment.parse_policy(data.auto_augment)
+  if data.labels:
+    labels.parse(data.labels)
   scale = tuple(data.crop_scale)
   numbers = len(scale) == 2 and all(map(_is_number, scale))
   if scale and not (numbers and 0 < scale[0] <= scale[1] <= 1):
@@ -223,6 +231,26 @@ def _check_start(config):
   if config.init_from and not (other / workdir_lib.CONFIG).is_file():
     raise ValueError(
         f"init_from must be the workdir of a run, got {config.init_from!r}"
+    )
+
+
+def check_streams(config: Any, views: Any) -> None:
+  """Raises ValueError where the method and the data differ about labels.
+
+  Args:
+    config: The configuration.
+    views: Those that the method wants.
+  """
+  split, name = config.unlabelled.split, config.method.name
+  if "unlabelled" in views and not split:
+    raise ValueError(
+        f"method {name!r} needs unlabelled images, name their split:"
+        " --config.unlabelled.split=train"
+    )
+  if split and "unlabelled" not in views:
+    raise ValueError(
+        f"unlabelled.split={split!r}, and method {name!r} uses labelled images"
+        " alone: leave it empty, or choose another method"
     )
 
 

@@ -1,5 +1,6 @@
 """The working directory of a run: whose it is, and what is known of it."""
 
+from collections.abc import Mapping, Sequence
 import copy
 import json
 import os
@@ -57,22 +58,35 @@ def check(workdir: pathlib.Path, config: Any) -> None:
     )
 
 
-def claim(workdir: pathlib.Path, config: Any, source: base.Source, x: Any) -> None:
+def claim(
+    workdir: pathlib.Path,
+    config: Any,
+    sources: Mapping[str, base.Source],
+    x: Any,
+    labelled: Sequence[int] = (),
+) -> None:
   """Writes down whose workdir it is; see `check`, which comes before.
 
   Args:
     workdir: The directory; made if missing.
     config: The configuration.
-    source: The training data.
+    sources: Of the run; what is noted is that of `train`, and the size of
+      `unlabelled` if there is one.
     x: Inputs of a batch of theirs, `[B, ...]`.
+    labelled: The rows whose labels are used, where not all are.
 
   Raises:
     ValueError: For a directory that cannot be written.
   """
+  source = sources["train"]
   facts = {
       "class_names": source.class_names, "kind": source.kind,
       "shape": x.shape[1:], "size": source.size,
   }
+  if "unlabelled" in sources:
+    facts["unlabelled_size"] = sources["unlabelled"].size
+  if len(labelled):
+    facts["labelled"] = [int(row) for row in labelled]
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     if jax.process_index() == 0:
@@ -145,14 +159,15 @@ def _with_tuples(tree):
   return tree
 
 
-def blank_source(workdir: pathlib.Path) -> base.Source:
-  """A stand-in for the training data of a run: its classes, black images.
+def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
+  """Stand-ins for the training data of a run: its classes, black images.
 
   Args:
     workdir: Of the run.
 
   Returns:
-    The source, for uses of a run that need no training data.
+    `train`, and `unlabelled` where there is one, for uses of a run that need no
+    training data.
 
   Raises:
     ValueError: Where it is not known what the data were.
@@ -163,10 +178,14 @@ def blank_source(workdir: pathlib.Path) -> base.Source:
   if lacking := {"shape", "size", "class_names", "kind"} - set(facts):
     raise ValueError(f"{workdir / DATA} is damaged: it lacks {sorted(lacking)}")
   blank = np.zeros(facts["shape"], np.uint8)
-  return base.Source(
+  train = base.Source(
       lambda index: {"x": blank, "label": 0}, facts["size"],
       tuple(facts["class_names"]), facts["kind"],
   )
+  if "unlabelled_size" not in facts:
+    return {"train": train}
+  size = facts["unlabelled_size"]
+  return {"train": train, "unlabelled": train._replace(size=size)}
 
 
 def _read(path):
