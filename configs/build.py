@@ -63,17 +63,23 @@ def make(
   recipe = choice.recipe
   config = config_lib.default()
   config.batch_size = recipe.batch_size
-  config.total = f"{choice.table.epochs[0]} epochs"
+  config.total = choice.table.length
   config.model = {"name": choice.network, "dtype": "float32", **recipe.model}
   config.data.update({**suite.data, **recipe.data})
   config.optimizer = dict(recipe.optimizer)
   config.schedule.update({"per_epoch": True, **recipe.schedule})
   config.evaluate.update(every="1 epochs", batch_size=512)
+  if config.data.labels:
+    config.evaluate.every = config.checkpoint.every = "5000 steps"
   if recipe.pretrained:
     config.pretrained = f"pretrained/{choice.network}.safetensors"
   config.loss = _loss(choice)
   if choice.mixer in recipe.learned:
     automix.lay_over(config, recipe.learned[choice.mixer])
+  elif recipe.method:
+    config.mix = _mix(suite, choice)
+    config.method = copy.deepcopy(recipe.method)
+    config.unlabelled.update(recipe.unlabelled)
   else:
     config.mix = _mix(suite, choice)
     config.method.ema_decay = recipe.ema_decay
@@ -101,6 +107,11 @@ def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   if "stage" in config.method:
     config.method.stage = "stage1"
   config.mix = _shallow(config.mix)
+  if config.data.labels:
+    config.data.labels = "2 per class"
+    config.unlabelled.ratio = 2
+  if config.unlabelled.split:
+    config.unlabelled.split = "train"
   warmup = config.schedule.warmup
   config = short(config)
   config.total, config.log.every = "2 steps", "1 steps"
@@ -146,7 +157,7 @@ def _top1(choice: words.Choice) -> dict[str, float]:
   start = list(choice.table.networks).index(choice.network) * len(epochs)
   numbers = choice.table.top1[choice.mixer][start:]
   return {
-      f"{length} epochs": number
+      f"{length} {choice.table.unit}": number
       for length, number in zip(epochs, numbers)
       if number is not None
   }
@@ -157,11 +168,12 @@ def _source(choice):
 
 
 def _in_words(choice, top1):
+  unit = choice.table.unit
   numbers = ", ".join(
-      f"{number:.2f} after {length.removesuffix(' epochs')}"
+      f"{number:.2f} after {length.removesuffix(f' {unit}')}"
       for length, number in top1.items()
   )
-  return f"mixup {_kind(choice)}: {numbers} epochs, {_source(choice)}"
+  return f"mixup {_kind(choice)}: {numbers} {unit}, {_source(choice)}"
 
 
 def _kind(choice):

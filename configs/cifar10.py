@@ -1,13 +1,17 @@
-"""CIFAR-10: ResNets, trained as on CIFAR-100 with zeros around the images.
+"""CIFAR-10: ResNets, trained as on CIFAR-100, and semi-supervised training.
 
     dmjax train --config cifar10:resnet18,cutmix,dm --workdir runs/a
     dmjax train --config cifar10:resnext50_32x4d,samix --workdir runs/b
+    dmjax train --config cifar10:fixmatch,250,cutmix,dm --workdir runs/c
+
+The crops of ResNets are padded with zeros, those of `configs/semi.py` reflected.
 """
 
 import ml_collections
 
 from dmjax.configs import build
 from dmjax.configs import cifar100
+from dmjax.configs import semi
 from dmjax.configs import table
 
 DATA = {
@@ -39,8 +43,29 @@ _TOP1 = {
     "samix": (96.67, 97.16, 97.50, 97.41, 97.23, 97.51, 97.93, 97.74),
 }
 
+# With 40, 250 and 4000 labels.
+_LABELS = {
+    "40": "4 per class", "250": "25 per class", "4000": "400 per class",
+}
+_FEW_TOP1 = {
+    "pseudo_label": (25.39, 53.51, 84.92),
+    "mixmatch": (63.81, 86.37, 93.34),
+    "remixmatch": (90.12, 93.70, 95.16),
+    "fixmatch": (92.53, 95.14, 95.79),
+    "flexmatch": (95.03, 95.02, 95.81),
+    "ict": (),
+}
+_FEW_TOP1_OF_USB = {
+    "supervised": (22.42, 44.04, 84.49),
+    "freematch": (95.03, 95.15, 95.86),
+    "softmatch": (94.94, 95.16, 95.73),
+}
+_WIDE = {"name": "wide_resnet28_2"}
+
 SUITE = table.Suite("cifar10", DATA, (
     table.Table(_RESNETS, (200, 400, 800, 1200), _TOP1),
+    *semi.tables(_WIDE, _FEW_TOP1, _LABELS),
+    *semi.tables(_WIDE, _FEW_TOP1_OF_USB, _LABELS, source=semi.USB),
 ))
 
 

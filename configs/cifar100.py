@@ -13,6 +13,10 @@ stage of the features:
         --workdir runs/resnet18_automix_cifar100
     dmjax train --config cifar100:resnet18,mix_block,dm --workdir runs/d
 
+A few labels, `configs/semi.py`:
+
+    dmjax train --config cifar100:fixmatch,400,mixup,dm --workdir runs/e
+
 ResNets and ConvNeXt see 32 pixels, DeiT and Swin crops resized to 224.
 """
 
@@ -21,6 +25,7 @@ import ml_collections
 from dmjax.configs import build
 from dmjax.configs import cifar100_vits
 from dmjax.configs import sections
+from dmjax.configs import semi
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 from dmjax.configs.table import Decoupled
@@ -124,11 +129,40 @@ _WIDE_TOP1 = {
     "automix": (85.18,), "samix": (85.50,),
 }
 
+# With 400, 2500 and 10000 labels.
+_LABELS = {
+    "400": "4 per class", "2500": "25 per class", "10000": "100 per class",
+}
+_FEW_TOP1 = {
+    "pseudo_label": (12.55, 42.26, 63.45),
+    "mixmatch": (32.41, 60.24, 72.22),
+    "remixmatch": (57.25, 73.97, 79.98),
+    "fixmatch": (53.58, 71.97, 77.80),
+    "flexmatch": (60.06, 73.51, 78.10),
+    "ict": (),
+}
+_SMALLER = dict.fromkeys(
+    ("supervised", "freematch", "softmatch"),
+    "WRN-28-2 as in USB, not comparable with WRN-28-8 of TorchSSL",
+)
+_FEW_TOP1_OF_USB = {
+    "supervised": (10.13, 38.75, 61.01),
+    "freematch": (50.76, 67.21, 72.83),
+    "softmatch": (50.36, 66.95, 72.74),
+}
+
 SUITE = table.Suite("cifar100", DATA, (
     table.Table(RESNETS, (200, 400, 800, 1200), _RESNET_TOP1),
     table.Table({"resnet18": _MIX_BLOCK}, (200,), {"mix_block": ()}),
     table.Table({"wide_resnet28_8": _WIDE_RESNET}, (400,), _WIDE_TOP1),
     *cifar100_vits.TABLES,
+    *semi.tables(
+        {"name": "wide_resnet28_8"}, _FEW_TOP1, _LABELS, weight_decay=1e-3
+    ),
+    *semi.tables(
+        {"name": "wide_resnet28_2"}, _FEW_TOP1_OF_USB, _LABELS,
+        source=semi.USB, weight_decay=1e-3, notes=_SMALLER,
+    ),
 ))
 
 

@@ -98,6 +98,8 @@ class Recipe(NamedTuple):
     model: Options of the network.
     ema_decay: Of the running average that is evaluated; 0 for none.
     pretrained: Whether training starts from torchvision's ImageNet parameters.
+    method: The whole `method` section, where it is not supervised training.
+    unlabelled: Changes to the `unlabelled` section.
     changes: By mixer, what it changes elsewhere: `{"method.regions": True}`.
     decoupled: Settings of DM by mixer. Where nothing is published, that of the
       paper is used with the alpha and the weight decay of mixup CE.
@@ -114,6 +116,8 @@ class Recipe(NamedTuple):
   model: Mapping[str, Any] = {}
   ema_decay: float = 0.0
   pretrained: bool = False
+  method: Mapping[str, Any] = {}
+  unlabelled: Mapping[str, Any] = {}
   changes: Mapping[str, Mapping[str, Any]] = {}
   decoupled: Mapping[str, Decoupled] = {}
   decoupled_note: str = "alpha, eta and weight decay are those published"
@@ -124,7 +128,8 @@ class Table(NamedTuple):
   """Published accuracies, and the recipes of their networks.
 
   Attributes:
-    networks: Recipes by network, in the order of the columns.
+    networks: Recipes by network, in the order of the columns. A semi-supervised
+      recipe goes by the name of its method, and has its network in `model`.
     epochs: Lengths of training, the columns of each network. The first is that
       of the recipe; others are had by `--config.total='800 epochs'`.
     top1: By mixer, the numbers of the columns in percent, None for no number
@@ -137,6 +142,7 @@ class Table(NamedTuple):
     notes: By (network, mixer), mixer or network, what is to be known of them.
     costs: By (network, mixer) or network, what the source reports.
     plain: Mixers without a DM form.
+    unit: Of the lengths, `epochs` or `steps`.
   """
 
   networks: Mapping[str, Recipe]
@@ -150,6 +156,12 @@ class Table(NamedTuple):
   notes: Mapping[Any, str] = {}
   costs: Mapping[Any, str] = {}
   plain: tuple[str, ...] = ("identity", "automix", "samix")
+  unit: str = "epochs"
+
+  @property
+  def length(self) -> str:
+    """Length of training of the recipes, as `total` says it."""
+    return f"{self.epochs[0]} {self.unit}"
 
 
 class Suite(NamedTuple):

@@ -70,6 +70,7 @@ def _rename(config, section, name):
 def _admit(config, key):
   """Lists an option that the named function has, and the section does not."""
   section, _, option = key.partition(".")
+  option = option.partition(".")[0]  # It may be a section, as `threshold`.
   if _has_options(config, section) and option and option not in config[section]:
     known = options.options_of(section, config[section].name)
     if option in known:

@@ -24,11 +24,11 @@ from dmjax.configs import build
 from dmjax.configs import words
 
 DATASETS = (
-    "digits", "cifar10", "cifar100", "tiny_imagenet", "imagenet", "cub200",
-    "aircraft", "cars",
+    "digits", "cifar10", "cifar100", "svhn", "stl10", "tiny_imagenet",
+    "imagenet", "cub200", "aircraft", "cars",
 )
 
-_EPOCHS = re.compile(r"\s*(\d+)(?:\.0*)?\s*epochs?\s*")
+_LENGTH = re.compile(r"\s*(\d+)(?:\.0*)?\s*(epoch|step)s?\s*")
 
 
 class Row(NamedTuple):
@@ -36,9 +36,9 @@ class Row(NamedTuple):
 
   Attributes:
     argument: What `load` takes, `cifar100:resnet18,cutmix,dm`.
-    network: Its network.
+    network: Its network; the method for semi-supervised training.
     mixer: Its mixer; `identity` for the baseline.
-    epochs: Length of training.
+    length: Of training, `200 epochs`.
     number: Published top-1 in percent for that length, or None.
     source: Where the number is from.
     rule: How it was measured: `median of the last 10`.
@@ -49,7 +49,7 @@ class Row(NamedTuple):
   argument: str
   network: str
   mixer: str
-  epochs: int
+  length: str
   number: float | None
   source: str
   rule: str
@@ -100,7 +100,7 @@ def table(lines: Iterable[Row]) -> str:
   """The rows as aligned plain text, and the notes that they refer to."""
   lines = list(lines)
   notes = list(dict.fromkeys(note for row in lines for note in row.notes))
-  cells = [("argument", "epochs", "published top-1", "rule", "notes", "source")]
+  cells = [("argument", "length", "published top-1", "rule", "notes", "source")]
   cells += [_cells(row, notes) for row in lines]
   widths = [max(map(len, column)) for column in zip(*cells)]
   rows = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
@@ -122,8 +122,8 @@ def published(
     for those of the whole run.
   """
   section = config.get("published", {})
-  match = _EPOCHS.fullmatch(config.total)
-  key = f"{match[1]} epochs" if match else config.total
+  match = _LENGTH.fullmatch(config.total)
+  key = f"{match[1]} {match[2]}s" if match else config.total
   number = section.get("top1", {}).get(key)
   return number, section.get("rule", "median"), section.get("last", 10)
 
@@ -146,13 +146,13 @@ def _dataset(name: str) -> Any:
 
 def _row(suite: Any, choice: Any) -> Row:
   section = build.published(choice)
-  epochs = choice.table.epochs[0]
+  length = choice.table.length
   return Row(
       argument=f"{suite.name}:{words.argument(suite, choice)}",
       network=choice.network,
       mixer=choice.mixer,
-      epochs=epochs,
-      number=section["top1"].get(f"{epochs} epochs"),
+      length=length,
+      number=section["top1"].get(length),
       source=section["source"],
       rule=rule_in_words(section["rule"], section["last"]),
       beside=section["beside"],
@@ -163,7 +163,7 @@ def _row(suite: Any, choice: Any) -> Row:
 def _cells(row: Row, notes: list[str]) -> tuple[str, ...]:
   known = row.number is not None
   return (
-      row.argument, str(row.epochs), f"{row.number:.2f}" if known else "-",
+      row.argument, row.length, f"{row.number:.2f}" if known else "-",
       row.rule if known else "-",
       ",".join(str(1 + notes.index(note)) for note in row.notes),
       row.source if known else "-",

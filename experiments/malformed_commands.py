@@ -78,6 +78,17 @@ _SOURCES = (
      "line 5", "batch_size"),
 )
 
+
+
+def _fixmatch(threshold):
+  """Changes to a configuration of FixMatch with a threshold."""
+  return (
+      "config.mix = {'name': 'identity'}\n"
+      "config.unlabelled.split = 'train'\n"
+      f"config.method = {{'name': 'fixmatch', 'threshold': {threshold!r}}}"
+  )
+
+
 # Changes to a sound configuration in a file of one's own, past the checks of
 # types that a ConfigDict makes itself.
 _CHANGES = (
@@ -129,6 +140,11 @@ _CHANGES = (
     ("config.mix = {'name': 'sometimes', 'mixer': {'name': 'cutmix'}, 'p': 3.0}",
      "p", "3"),
     ("config.method.groups = {'headd': {'lr': 1.0}}", "headd"),
+    (_fixmatch({"name": "fixed", "tau": 1.5}), "tau", "(0, 1]", "1.5"),
+    (_fixmatch({"name": "fixed", "tau": 0.0}), "tau", "(0, 1]", "0.0"),
+    (_fixmatch({"name": "fixed", "taw": 0.9}), "'taw'", "did you mean 'tau'"),
+    (_fixmatch({"name": "flex"}), "unknown threshold 'flex'", "'flexmatch'"),
+    (_fixmatch("flexmatch"), "threshold", "'flexmatch'"),
 )
 
 

@@ -39,6 +39,18 @@ OVERRIDES = (
     ("data.test_image_size=-32", ">= 0"),
     ("data.test_resize=-32", ">= 0"),
     ("data.repeats=0", ">= 1"),
+    ("data.labels=some", "'4 per class'"),
+    ("data.labels=4", "'4 per class'"),
+    ("data.labels=0 per class", "'4 per class'"),
+    ("data.labels=101 %", "'15 %'"),
+    ("data.labels=6 per class", "class '0' has 5 examples"),
+    ("data.labels_seed=-1", "[0, 4294967295]"),
+    ("unlabelled.ratio=0", ">= 1"),
+    ("unlabelled.cutout=2.0", "[0, 1]"),
+    ("unlabelled.cutout=nan", "[0, 1]"),
+    ("unlabelled.auto_augment=augmix", "fixmatch-n3"),
+    ("unlabelled.split=trian", "no split"),
+    ("unlabelled.split=train", "'supervised' uses labelled images alone"),
     ("data.workers=-1", ">= 0"),
     ("data.channels=2", "0, 1, 3"),
     ("batch_size=0", ">= 1"),
@@ -130,6 +142,12 @@ OVERRIDES = (
     ("init_from=runs/none", "workdir of a run"),
 )
 
+# Of semi-supervised training.
+_SEMI = (
+    "--config.unlabelled.split=train --config.mix.name=mixup"
+    " --config.method.name=fixmatch"
+)
+
 # Overrides of several keys, and of no key: what the line must say.
 ARGUMENTS = (
     ("--config.optimiser.lr=1", "'optimiser.lr'", "did you mean 'optimizer.lr'"),
@@ -193,6 +211,18 @@ ARGUMENTS = (
     ("--config.method.name=automix --config.method.stage=last", "'last'"),
     ("--config.method.name=automix --config.method.lam_margin=2.0", "lam_margin", "2.0"),
     ("--config.method.name=automix --config.mix.name=puzzlemix", "'automix'", "saliency"),
+    ("--config.method.name=fixmatch --config.mix.name=mixup", "'fixmatch'",
+     "--config.unlabelled.split=train"),
+    (_SEMI + " --config.mix.name=puzzlemix", "mix", "saliency", "'mixup'"),
+    (_SEMI + " --config.mix.name=manifold_mixup", "mix", "hidden", "'mixup'"),
+    (_SEMI + " --config.method.threshold.name=flexmach", "threshold",
+     "did you mean 'flexmatch'"),
+    (_SEMI + " --config.method.threshold.tau=0.9", "'method.threshold.tau'"),
+    (_SEMI + " --config.method.heads=3", "heads", "3"),
+    (_SEMI + " --config.method.favour=both", "favour", "'both'"),
+    (_SEMI + " --config.method.weight=-1.0", "weight", ">= 0", "-1.0"),
+    (_SEMI + " --config.method.ema_decay=1.0", "ema_decay", "[0, 1)", "1.0"),
+    (_SEMI + " --config.method.num_classes=3", "'method.num_classes'"),
     ("--num_processes 2", "--num_processes", "--coordinator"),
     ("--process_id 0", "--process_id", "--coordinator"),
     ("--coordinator nope", "--coordinator", "'nope'", "HOST:PORT"),

@@ -45,6 +45,7 @@ FUNCTIONS = {
     "colour_jitter": P(augment.colour_jitter, strength=0.4),
     "random_erase": P(augment.random_erase, probability=0.5, area=(0.1, 0.3)),
     "cutout": P(augment.cutout, size=4, fill=(0.5,)),
+    "random_cutout": P(augment.random_cutout, largest=0.6, fill=(0.5,)),
 }
 FUNCTIONS["chain"] = P(augment.chain, steps=tuple(FUNCTIONS.values()))
 COMPILED = {name: jax.jit(function) for name, function in FUNCTIONS.items()}
@@ -276,6 +277,8 @@ def test_cutout_fills_a_square_that_may_be_cut_by_the_edge():
     ("random_erase", {"probability": 1, "area": (0, 1)}, "area must be"),
     ("cutout", {"size": -2}, "size must lie in .*-2"),
     ("cutout", {"size": 2, "fill": (0, 0)}, "fill must hold one"),
+    ("random_cutout", {"largest": 1.5}, "largest must lie in .*1.5"),
+    ("random_cutout", {"fill": (0, 0)}, "fill must hold one"),
 ))
 def test_misuse_is_named(function, options, words):
   function = getattr(augment, function)

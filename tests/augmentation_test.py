@@ -1,5 +1,7 @@
 """From the `data` section to what the network is shown."""
 
+import functools
+
 import jax
 import numpy as np
 from PIL import Image
@@ -7,6 +9,7 @@ import pytest
 
 from dmjax import augment
 from dmjax import config as config_lib
+from dmjax import methods
 from dmjax.data import pipelines
 from dmjax.data import sources
 from dmjax.train import augmentation
@@ -111,6 +114,88 @@ def test_test_images_are_resized_and_cropped_to_their_own_size():
   expected = Image.fromarray(pixels).resize((30, 30), Image.Resampling.BICUBIC)
   shown = opened(data, "test").rows(np.array([3]))["x"][0]
   np.testing.assert_array_equal(shown, np.asarray(expected)[3:27, 3:27])
+
+
+def configured(**changes):
+  """Crops and flips, and a strong view without a policy but for the changes."""
+  config = config_lib.default()
+  config.data.update(name="mock", crop_padding=2)
+  config.unlabelled.update(auto_augment="", **changes)
+  return config
+
+
+def test_the_weak_view_alone_is_the_augmentation_of_the_data():
+  """With the same key: supervised runs are what they were."""
+  config, key = configured(), jax.random.key(3)
+  given = {"x": batch(), "label": np.arange(6)}
+  found = augmentation.views(
+      key, given, methods.Method._field_defaults["views"],
+      augmentation.make_views(config),
+  )
+  expected = augmentation.make_augment(config.data)(key, given["x"])
+  np.testing.assert_array_equal(found["x"], expected)
+  assert set(found) == {"x", "label"} and found["label"] is given["label"]
+
+
+@pytest.mark.parametrize("policy", ("", "trivial"))
+def test_the_strong_view_is_the_weak_one_then_policy_then_cutout(policy):
+  config, x, key = configured(cutout=0.7), batch(), jax.random.key(0)
+  config.unlabelled.auto_augment = policy
+  found = jax.jit(augmentation.make_views(config)["strong"])(key, x)
+  mean = tuple(config.data.mean)
+  steps = [augmentation.make_augment(config.data)]
+  if policy:
+    steps.append(functools.partial(
+        augment.rand_augment, policy=augment.parse_policy(policy), fill=mean
+    ))
+  steps.append(
+      functools.partial(augment.random_cutout, largest=0.7, fill=mean)
+  )
+  for i, step in enumerate(steps):
+    x = step(jax.random.fold_in(key, i), x)
+  np.testing.assert_allclose(found, x, atol=1e-5)
+
+
+def test_a_strong_view_of_nothing_more_is_a_weak_one():
+  config, key = configured(cutout=0.0), jax.random.key(0)
+  found = augmentation.make_views(config)["strong"](key, batch())
+  weak = augmentation.make_augment(config.data)
+  np.testing.assert_array_equal(found, weak(jax.random.fold_in(key, 0), batch()))
+
+
+WANTED = {
+    "labelled": {"x": "weak"},
+    "unlabelled": {"weak": "weak", "strong": "strong", "again": "weak"},
+}
+
+
+def streams():
+  """A batch of two streams that show the same images."""
+  one = {"x": batch(), "label": np.arange(6), "index": np.arange(6)}
+  return {"labelled": one, "unlabelled": dict(one)}
+
+
+def test_labels_ride_along_in_the_labelled_stream_alone():
+  found = augmentation.views(
+      jax.random.key(0), streams(), WANTED,
+      augmentation.make_views(configured()),
+  )
+  assert set(found["labelled"]) == {"x", "label", "index"}
+  assert set(found["unlabelled"]) == {"weak", "strong", "again", "index"}
+  np.testing.assert_array_equal(found["labelled"]["label"], np.arange(6))
+
+
+def test_no_two_views_of_an_image_are_the_same():
+  config, given = configured(cutout=0.0), streams()
+  config.data.jitter = 0.4  # Crops and flips alone may agree by chance.
+  found = augmentation.views(
+      jax.random.key(0), given, WANTED, augmentation.make_views(config)
+  )
+  shown = [found["labelled"]["x"]]
+  shown += [found["unlabelled"][name] for name in ("weak", "strong", "again")]
+  for row, images in enumerate(np.stack(shown, 1)):
+    images = np.concatenate([images, batch()[row : row + 1]])
+    assert len(np.unique(images, axis=0)) == 5
 
 
 @pytest.mark.parametrize(

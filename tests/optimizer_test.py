@@ -65,6 +65,32 @@ def test_the_first_epoch_of_rsb_warms_up():
   assert np.mean([rate(t) for t in range(100)]) == pytest.approx(8e-4, rel=0.02)
 
 
+def seven_sixteenths(total, **changes):
+  section = config_lib.default().schedule
+  section.update(name="cosine_7_16", **changes)
+  return optimizer_lib.make_schedule(
+      section, lr=0.03, warmup_steps=0, total_steps=total, steps_per_epoch=1024
+  )
+
+
+def test_the_rate_of_fixmatch_is_a_part_of_a_cosine():
+  """Of 2^20 steps, the closed form, and values to be read."""
+  rate = seven_sixteenths(2**20)
+  golden = {0: 0.03, 2**18: 0.028246, 2**19: 0.02319, 2**20: 0.005853}
+  for t, value in golden.items():
+    np.testing.assert_allclose(rate(t), value, atol=5e-7)
+  for t in (1, 1000, 2**17 + 5, 2**20 - 1):
+    closed = 0.03 * np.cos(7 * np.pi * t / (16 * 2**20))
+    np.testing.assert_allclose(rate(t), closed, rtol=1e-5)
+    # A checkpoint's step is an integer of the device.
+    np.testing.assert_allclose(jax.jit(rate)(jnp.int32(t)), closed, rtol=1e-5)
+
+
+def test_the_rate_of_fixmatch_can_be_held_within_an_epoch():
+  rate = seven_sixteenths(4096, per_epoch=True)
+  assert rate(1024) == rate(2047) != rate(2048)
+
+
 def written_out_lamb(params, grads, decayed, lr, weight_decay):
   """LAMB in NumPy, as the published code: every update of some gradients."""
   m = {k: np.zeros_like(v) for k, v in params.items()}

@@ -31,7 +31,7 @@ _NAMES = {
 }
 
 
-def parse_policy(text: str) -> Policy:
+def parse_policy(text: str, key: str = "data.auto_augment") -> Policy:
   """Reads the name of a policy.
 
   | name | policy |
@@ -48,6 +48,7 @@ def parse_policy(text: str) -> Policy:
 
   Args:
     text: The name.
+    key: Of the configuration, for the error message.
 
   Returns:
     The policy.
@@ -60,19 +61,20 @@ def parse_policy(text: str) -> Policy:
       re.fullmatch(r"(mstd|m|inc|n)(\d+(?:\.\d+)?)", part) for part in parts
   ]
   if name not in _NAMES or not all(matches):
-    raise _refusal(text)
+    raise _refusal(key, text)
   values = {match[1]: float(match[2]) for match in matches}
   allowed, count = _NAMES[name]
   if excess := [key for key in values if key not in allowed]:
-    raise _refusal(text, f"; {name} has no {' and no '.join(excess)}")
+    raise _refusal(key, text, f"; {name} has no {' and no '.join(excess)}")
   if "m" in allowed and not 0 <= values.get("m", -1) <= 10:
-    raise _refusal(text, "; m is a magnitude in [0, 10]")
-  return _policy(text, name, {"n": count, **values})
-
-
-def _policy(text, name, values):
+    raise _refusal(key, text, "; m is a magnitude in [0, 10]")
+  values = {"n": count, **values}
   if values["n"] < 1 or values["n"] % 1:
-    raise _refusal(text, "; n is a number of operations, 1 or more")
+    raise _refusal(key, text, "; n is a number of operations, 1 or more")
+  return _policy(name, values)
+
+
+def _policy(name, values):
   spaces = {"rand": "timm_increasing" if values.get("inc") else "timm"}
   return Policy(
       spaces.get(name, name), values.get("m", 0.0), values.get("mstd", 0.0),
@@ -80,9 +82,9 @@ def _policy(text, name, values):
   )
 
 
-def _refusal(text, reason=""):
+def _refusal(key, text, reason=""):
   return ValueError(
-      "data.auto_augment must be a policy such as 'rand-m9-mstd0.5-inc1',"
+      f"{key} must be a policy such as 'rand-m9-mstd0.5-inc1',"
       " 'openmixup-m7-mstd0.5', 'fixmatch-n3', 'trivial' or '3a', got"
       f" {text!r}{reason}"
   )

@@ -47,7 +47,10 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
   labels = {name: label for label, name in enumerate(names)}
   files = [(path, labels[name]) for name in own for path in own[name]]
   read = _reader(files, _any_colour(splits))
-  return base.Source(read, len(files), tuple(names), present=tuple(own))
+  return base.Source(
+      read, len(files), tuple(names), present=tuple(own),
+      label=lambda row: files[int(row)][1],
+  )
 
 
 def _reader(files, colour):

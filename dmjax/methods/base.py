@@ -71,6 +71,8 @@ class Method(NamedTuple):
     views: What `loss` finds of the images `x` of a batch, by name: `weak`, the
       training augmentation, or `strong`. Nested by the names of the streams
       where there are several.
+    mixes: `(key, batch) -> images` by name, what a step mixes of several
+      streams, for pictures; None for nothing.
   """
 
   network: Network
@@ -82,6 +84,7 @@ class Method(NamedTuple):
   learned: Callable[[TrainState], Learned] | None = None
   note: str = ""
   views: Mapping[str, Any] = {"x": "weak"}
+  mixes: Callable[..., dict[str, jax.Array]] | None = None
 
 
 class Parts(NamedTuple):

@@ -1,14 +1,16 @@
 """Pseudo Group Contrast and its queue of keys by class (arXiv 2102.12903).
 
-The queue is `[K, Q, D]`: the last Q keys of each of K classes, unit vectors all.
+The queue is `[K, Q, D]`: the last Q keys of each of K classes, unit vectors.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
 
 
 def unit(x: jax.Array) -> jax.Array:
-  """Rows of length 1, `x / |x|`, `[..., D]`; a row of zeros stays, gradient too."""
+  """`x / |x|` of the last axis; zeros stay zeros, with a finite gradient."""
   square = jnp.sum(x**2, axis=-1, keepdims=True)
   return x * jax.lax.rsqrt(jnp.maximum(square, 1e-24))
 
@@ -40,14 +42,13 @@ def group_contrast(
     `[B]`.
   """
   key, queue = jax.lax.stop_gradient((key, queue))
-  own = jnp.sum(query * key, axis=1, keepdims=True) / temperature
+  own = jnp.sum(query * key, axis=1) / temperature
   others = jnp.einsum("bd,kqd->bkq", query, queue) / temperature
-  same = jnp.arange(queue.shape[0]) == labels[:, None]
-  total = jax.nn.logsumexp(others, axis=(1, 2))
-  total = jnp.logaddexp(own[:, 0], total)
-  positives = own[:, 0] + jnp.sum(others, axis=(1, 2), where=same[..., None])
+  same = jax.nn.one_hot(labels, queue.shape[0], dtype=bool)
+  total = jnp.logaddexp(own, jax.nn.logsumexp(others, axis=(1, 2)))
+  positives = own + jnp.sum(others, axis=(1, 2), where=same[..., None])
   count = queue.shape[1] + 1
-  return total - positives / count - jnp.log(count)
+  return total - positives / count - math.log(count)
 
 
 def init_queue(
@@ -83,7 +84,7 @@ def enqueue(
     The new queue and slots. Of more than Q keys of a class the last Q stay.
   """
   num_classes, size = queue.shape[:2]
-  mine = jnp.int32(jnp.arange(num_classes) == labels[:, None])
+  mine = jax.nn.one_hot(labels, num_classes, dtype=jnp.int32)
   count = jnp.sum(mine, axis=0)
   rank = jnp.sum(jnp.cumsum(mine, axis=0) * mine, axis=1) - 1
   slot = (ptr[labels] + rank) % size

@@ -12,6 +12,7 @@ from dmjax.methods import semi
 from dmjax.methods import semi_mixing
 from dmjax.methods import thresholds
 from dmjax.models import Network
+from dmjax.parallel import AXIS
 
 
 def fixmatch(
@@ -88,11 +89,13 @@ def fixmatch(
     scales = {"unlabelled": weight, "mixed_unlabelled": ramp}
     total = sum(scales.get(k, 1.0) * jnp.mean(v) for k, v in terms.items())
     memory = threshold.update(state.extra, everywhere)
-    total += threshold.penalty(memory, strong, believed)
+    total += threshold.penalty(
+        memory, *semi.gather((strong, believed), axis_name)
+    )
     metrics = {f"loss_{name}": semi.mean_of(v) for name, v in terms.items()}
     metrics |= {
         "accuracy": semi.accuracy(x, labelled["label"]),
-        "believed": semi.mean_of(believed > 0),
+        "believed": semi.mean_of(believed),
         "loss": (total * len(x), len(x)),
     }
     return total, base.Aux(model_state, metrics, seen)
@@ -102,7 +105,7 @@ def fixmatch(
       unlabelled=semi.WEAK_AND_STRONG,
       memory=lambda: threshold.init(num_classes, num_unlabelled),
       remember=threshold.update,
-      note=mixing.note if mixing else "",
+      mixes=mixing and mixing.pictures, note=mixing.note if mixing else "",
   )
 
 
@@ -142,5 +145,5 @@ def make(
   return configured(
       parts.network(outputs), num_classes=parts.num_classes,
       num_unlabelled=parts.num_unlabelled, total_steps=parts.total_steps,
-      threshold=weighing(), mixing=mixing, axis_name=parts.axis_name,
+      threshold=weighing(), mixing=mixing, axis_name=AXIS,
   )

@@ -172,7 +172,7 @@ def _saliency(name, network, variables, batch):
 
 
 def _last_map(network, variables, batch):
-  stage = _last_stage(network, variables, batch["x"])
+  stage = last_stage(network, variables, batch["x"])
   return network.predict(variables, batch["x"], features=stage)[1]
 
 
@@ -180,7 +180,7 @@ def _attention(network, variables, batch):
   return network.predict(variables, batch["x"], features="attention")[1]
 
 
-def _last_stage(network, variables, images):
+def last_stage(network, variables, images):
   """Name of the last stage, learned from an abstract forward pass."""
   seen = []
 

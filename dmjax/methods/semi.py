@@ -33,7 +33,8 @@ def method_of(
     labelled: Mapping[str, str] = LABELLED,
     memory: Callable[[], Any] = lambda: None,
     remember: Callable[[Any, Any], Any] = lambda memory, carried: memory,
-    note: str = "",
+    mixes: Callable[..., dict[str, jax.Array]] | None = None,
+  note: str = "",
 ) -> base.Method:
   """A method of semi-supervised training, from its loss and its memory.
 
@@ -46,6 +47,7 @@ def method_of(
     labelled: Views of the labelled ones.
     memory: What `state.extra` is before the first step.
     remember: `(memory, carried) -> memory`, after each step.
+    mixes: As in `Method`.
     note: What a step costs, in words.
 
   Returns:
@@ -79,7 +81,7 @@ def method_of(
 
   return base.Method(
       network, init, loss, after_update, predict, variables, note=note,
-      views={"labelled": labelled, "unlabelled": unlabelled},
+      views={"labelled": labelled, "unlabelled": unlabelled}, mixes=mixes,
   )
 
 

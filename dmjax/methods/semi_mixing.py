@@ -19,7 +19,7 @@ class Mixing(NamedTuple):
   Attributes:
     mix: `(key, labelled [B, ...], unlabelled [B, ...]) -> {"mixed_labelled",
       "mixed_unlabelled"}`, of labelled images with each other, and of each with
-      the unlabelled one of its row.
+      the unlabelled one of its row; further unlabelled ones are left out.
     losses: `(logits, mixed, labels, pseudo, believed) -> losses [B]`, under the
       same names; logits `[B, heads K]` under them too.
     heads: 1, or 2 for mixed images with a head of their own.
@@ -30,6 +30,11 @@ class Mixing(NamedTuple):
   losses: Callable[..., dict[str, jax.Array]]
   heads: int
   note: str = "mixed images: two more for each labelled one"
+
+  def pictures(self, key, batch):
+    """The mixed images of a batch, as `Method.mixes`."""
+    views = batch["labelled"]["x"], batch["unlabelled"]["weak"]
+    return {name: each.x for name, each in self.mix(key, *views).items()}
 
 
 def mixing(
@@ -49,7 +54,7 @@ def mixing(
   with v the pseudo-label. The image looks mostly like u, whose label may be
   wrong; the decoupled term of y alone, `one_sided`, asks y to win among all
   classes but v, and trusts v with nothing. Pairs of labelled images carry the
-  terms of both.
+  terms of both. Where a mixer clips its boxes, u is seen even more than 1 - lam.
 
   The published code (OpenMixup, `DMixMatch`) reads the paper the other way: most
   of the labelled image, and the terms of both classes. That is
@@ -78,21 +83,23 @@ def mixing(
     raise ValueError(f"heads must be 1 or 2, got {heads}")
   if favour not in FAVOURS:
     raise ValueError(f"favour must be one of {FAVOURS}, got {favour!r}")
-  alpha = alpha_of(mixer)
+  alpha_of(mixer)
+  # The favoured image comes first: a mixer of boxes clips them at the border,
+  # and so leaves of the row itself never less than lambda, but often more.
+  order = 1 if favour == "labelled" else -1
   sided = one_sided and "where" in inspect.signature(loss).parameters
-  of_pair = {"where": (True, False)} if sided else {}
+  of_pair = {"where": (True, False)[::order]} if sided else {}
 
   def mix(key, labelled, unlabelled):
     pair_key, lam_key, mix_key = jax.random.split(key, 3)
     count = labelled.shape[0]
-    lam = jax.random.beta(lam_key, alpha, alpha, (count,))
-    pick = jnp.minimum if favour == "unlabelled" else jnp.maximum
-    lam = pick(lam, 1 - lam)
+    lam = larger_share(mixer, lam_key, count)
     # Row i is mixed with row i of the other half; only the first is kept.
+    halves = (labelled, unlabelled[:count])[::order]
     rows = jnp.arange(2 * count)
     pairs = mixer(
-        mix_key, jnp.concatenate([labelled, unlabelled]),
-        lam=jnp.concatenate([lam, 1 - lam]), partner=(rows + count) % rows.size,
+        mix_key, jnp.concatenate(halves), lam=jnp.concatenate([lam, 1 - lam]),
+        partner=(rows + count) % rows.size,
     )
     return {
         "mixed_labelled": mixer(pair_key, labelled),
@@ -103,12 +110,12 @@ def mixing(
     count = labels.shape[0]
     logits = {k: v[:, -num_classes:] for k, v in logits.items()}
     own, other = mixed["mixed_labelled"], mixed["mixed_unlabelled"]
-    both = jnp.concatenate([labels, pseudo[:count]])
+    both = jnp.concatenate((labels, pseudo[:count])[::order])
     of_other = loss(
         logits["mixed_unlabelled"], both[other.sources], other.weights, **of_pair
     )
     # Where nothing is seen of the labelled image, nothing is known.
-    seen = believed[:count] * (other.weights[:, 0] > 0)
+    seen = believed[:count] * (other.weights[:, ::order][:, 0] > 0)
     return {
         "mixed_labelled": loss(
             logits["mixed_labelled"], labels[own.sources], own.weights
@@ -133,9 +140,10 @@ def of_parts(parts: base.Parts, **options) -> Mixing | None:
     ValueError: For a mixer that needs guidance, which nobody can give here.
   """
   if parts.guidance != mixers.needs():
+    asked = sorted(parts.guidance.before | parts.guidance.after)
     raise ValueError(
         "mix must be a mixer without guidance for semi-supervised training, such"
-        f" as 'mixup'; got one that needs {parts.guidance}"
+        f" as 'mixup'; got one that needs {', '.join(asked) or 'hidden layers'}"
     )
   if getattr(parts.mixer, "func", parts.mixer) is mixers.identity:
     return None
@@ -146,10 +154,37 @@ def of_parts(parts: base.Parts, **options) -> Mixing | None:
 
 def alpha_of(mixer: Callable[..., mixers.Mixed]) -> float:
   """The alpha that a mixer of pairs is configured with; ValueError for others."""
-  options = inspect.signature(mixer).parameters
-  if not {"alpha", "lam", "partner"} <= set(options):
+  parameters = inspect.signature(mixer).parameters.values()
+  options = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+  # What has no default is guidance.
+  guided = inspect.Parameter.empty in options.values()
+  if guided or not {"alpha", "lam", "partner"} <= set(options):
     raise ValueError(
-        "mix must be a mixer of pairs with lambda for semi-supervised training,"
-        " such as 'mixup' or 'cutmix'"
+        "mix must be a mixer of pairs with lambda and without guidance for"
+        " semi-supervised training, such as 'mixup' or 'cutmix'; got one with"
+        f" the options {', '.join(options)}"
     )
-  return options["alpha"].default
+  return options["alpha"]
+
+
+def larger_share(
+    mixer: Callable[..., mixers.Mixed], key: jax.Array, count: int
+) -> jax.Array:
+  """`max(l, 1 - l)` of `count` rows, l ~ Beta(alpha, alpha).
+
+  The `alpha`, `per_batch` and `lam` that the mixer is configured with are heeded.
+
+  Args:
+    mixer: A mixer of pairs with lambda.
+    key: PRNG key.
+    count: Number of rows.
+
+  Returns:
+    `float32[count]`.
+  """
+  alpha, options = alpha_of(mixer), inspect.signature(mixer).parameters
+  lam = options["lam"].default
+  if lam is None:
+    together = "per_batch" in options and options["per_batch"].default
+    lam = jax.random.beta(key, alpha, alpha, (1 if together else count,))
+  return jnp.broadcast_to(jnp.maximum(lam, 1 - jnp.asarray(lam)), (count,))

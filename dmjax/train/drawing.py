@@ -1,6 +1,6 @@
 """Pictures of batches: as they are augmented, mixed, and by every mixer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import pathlib
 from typing import Any
 
@@ -130,6 +130,29 @@ def images(
   names = names or [""] * len(pixels)
   for axes, image, name in zip(grid.flat, pixels, names):
     show(axes, image, name)
+  figure.savefig(path, dpi=150)
+
+
+def views(
+    rows: Mapping[str, np.ndarray],
+    path: pathlib.Path,
+    *,
+    names: Sequence[str],
+    title: str = "",
+) -> None:
+  """A row for each view of several streams.
+
+  Args:
+    rows: `[B, H, W, C]` in [0, 1] by what they are, the labelled ones first.
+    path: The picture.
+    names: What the labelled images show, one for each column.
+    title: Above the picture.
+  """
+  figure, grid = _grid(len(rows), len(names), title)
+  for place, (label, pixels) in zip(grid, rows.items()):
+    place[0].set_ylabel(label.replace(" ", "\n"), fontsize=8)
+    for column, (axes, image) in enumerate(zip(place, pixels)):
+      show(axes, image, names[column] if label == next(iter(rows)) else "")
   figure.savefig(path, dpi=150)
 
 

@@ -52,11 +52,17 @@ def _loss_options(name):
   return _keywords(names.lookup("loss", name, losses.LOSSES))
 
 
+# What a run itself gives to a method.
+_GIVEN = (
+    "axis_name", "guidance", "mixing", "num_classes", "num_unlabelled",
+    "total_steps",
+)
+
+
 def _method_options(name):
   options = _keywords(names.lookup("method", name, methods.METHODS))
   own = _keywords(getattr(methods, name, methods.METHODS[name]))
-  given = {"guidance", "total_steps"}
-  return {k: v for k, v in (own | options).items() if k not in given}
+  return {k: v for k, v in (own | options).items() if k not in _GIVEN}
 
 
 def _keywords(function):

@@ -14,6 +14,7 @@ from dmjax import mixers
 from dmjax import randomness
 from dmjax.data import photos
 from dmjax.methods import guidance
+from dmjax.train import augmentation
 from dmjax.train import comparisons
 from dmjax.train import drawing
 from dmjax.train import mixing
@@ -44,6 +45,8 @@ def save(run: Run, path: pathlib.Path) -> None:
     run: The run.
     path: The picture.
   """
+  if run.config.unlabelled.split:
+    return save_streams(run, path)
   images, labels, mixed, stages = _mixed(run)
   draw, row = _columns(labels, mixed)
   of_columns = lambda leaf: leaf[draw, row]
@@ -51,6 +54,39 @@ def save(run: Run, path: pathlib.Path) -> None:
       images, labels, jax.tree.map(of_columns, mixed),
       run.pipeline("train").class_names, path, stages=stages[draw, row],
       title=plots.title_of(run.config), note=_note(run),
+  )
+
+
+def save_streams(run: Run, path: pathlib.Path) -> None:
+  """Draws both streams of semi-supervised training, in all their views.
+
+  Args:
+    run: The run.
+    path: The picture.
+  """
+  data, method = run.training(), run.method
+  batch = data.batches(_COLUMNS * jax.process_count(), run.config.seed).next()
+
+  @jax.jit
+  def prepare(key, batch, shared):
+    view_key, mix_key = jax.random.split(key)
+    batch = augmentation.views(
+        view_key, data.select(batch, shared), method.views, run.augment
+    )
+    return batch, method.mixes(mix_key, batch) if method.mixes else {}
+
+  found, mixed = jax.device_get(prepare(_key(run), batch, data.shared))
+  labelled, unlabelled = found["labelled"], found["unlabelled"]
+  rows = {f"labelled {n}".removesuffix(" x"): labelled[n]
+          for n in method.views["labelled"]}
+  rows |= {name: unlabelled[name] for name in method.views["unlabelled"]}
+  names = [
+      drawing.name_of(data.class_names, label) for label in labelled["label"]
+  ]
+  drawing.views(
+      rows | {name.replace("_", " "): images for name, images in mixed.items()},
+      path, names=names[:_COLUMNS],
+      title=f"{plots.title_of(run.config)}: labelled and unlabelled images",
   )
 
 

@@ -146,11 +146,11 @@ def _open_sources(config, given):
 
 def _size_of_epoch(config, sources):
   """Labelled images of an epoch, which shows every unlabelled image once."""
+  size, few = sources["train"].size, bool(config.data.labels)
   if "unlabelled" in sources:
-    return sources["unlabelled"].size // config.unlabelled.ratio
-  # A few labels may be fewer than a batch, which then holds them several times.
-  size = sources["train"].size
-  return max(size, config.batch_size) if config.data.labels else size
+    size, few = sources["unlabelled"].size // config.unlabelled.ratio, True
+  # Few images may be fewer than a batch, which then holds them several times.
+  return max(size, config.batch_size) if few else size
 
 
 def _opener(data, sources):

@@ -15,6 +15,7 @@ from dmjax import config as config_lib
 from dmjax import names
 from dmjax.data import base
 from dmjax.data import labels
+from dmjax.data import pipelines
 from dmjax.train import layer_decay
 from dmjax.train import options
 from dmjax.train import workdir as workdir_lib
@@ -82,8 +83,8 @@ def check_config(config: Any) -> None:
     )
   _check_optimizer(config.optimizer)
   _check_data(config.data)
-  if config.unlabelled.auto_augment:
-    augment.parse_policy(config.unlabelled.auto_augment)
+  if name := config.unlabelled.auto_augment:
+    augment.parse_policy(name, "unlabelled.auto_augment")
   _check_start(config)
 
 
@@ -259,7 +260,7 @@ def check_data(config: Any, sources: Any, example: Any) -> None:
 
   Args:
     config: The configuration.
-    sources: `train` and `test`.
+    sources: `train`, `test` and `unlabelled` if there is one.
     example: A batch of one row.
   """
   height, width, channels = example["x"].shape[1:]
@@ -276,3 +277,16 @@ def check_data(config: Any, sources: Any, example: Any) -> None:
         f" pixels, got {padding}"
     )
   base.check_classes(sources["train"], sources["test"])
+  if "unlabelled" in sources:
+    _check_alike(config, sources["unlabelled"], example["x"].shape[1:])
+
+
+def _check_alike(config, unlabelled, shape):
+  """Both streams go through the network together."""
+  found = pipelines.example(config.data, unlabelled)["x"].shape[1:]
+  if found != shape:
+    raise ValueError(
+        f"images of unlabelled.split={config.unlabelled.split!r} must have the"
+        f" shape {shape} of those of data.train, got {found}; set"
+        " --config.data.image_size, or --config.data.channels"
+    )

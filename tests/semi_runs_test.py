@@ -1,0 +1,301 @@
+"""Whole runs of semi-supervised training: two streams, one memory."""
+
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+
+import dmjax
+from dmjax.data import base
+from dmjax.data import labels
+from dmjax.data import sources
+from dmjax.train import loop
+from dmjax.train import run as run_lib
+from dmjax.train import workdir as workdir_lib
+from tests import tiny_config
+from tests import tiny_semi_config
+from tests.resume_test import at_four
+from tests.train_test import assert_same_state
+from tests.train_test import run_two_processes
+
+
+def semi(**changes):
+  """The tiny configuration, with changes as `{"data.labels": ...}`."""
+  config = tiny_semi_config.get_config()
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+def mixed():
+  """Mixup of streams that Grain reads, with a head of its own."""
+  config = semi(**{"data.pipeline": "streaming"})
+  config.mix = {"name": "mixup", "alpha": 1.0}
+  config.method = {"name": "fixmatch", "threshold": {"name": "fixed", "tau": 0.15}}
+  return config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that nothing interrupted."""
+  workdir = tmp_path_factory.mktemp("finished")
+  return workdir, loop.train(semi(), workdir)
+
+
+def interrupted(config, workdir, monkeypatch):
+  """The same in two parts."""
+  with monkeypatch.context() as patch:
+    patch.setattr(loop.signals, "asked_to_stop", at_four)
+    assert loop.train(config, workdir).step == 4
+  assert loop.train(config, workdir).finished
+  return workdir
+
+
+def test_a_run_with_a_memory_resumes_bit_for_bit(finished, tmp_path, monkeypatch):
+  whole, result = finished
+  assert result.finished and np.isfinite(list(result.metrics.values())).all()
+  assert_same_state(whole, interrupted(semi(), tmp_path, monkeypatch))
+  memory = dmjax.load(whole)[1].extra
+  assert memory["selected"].shape == (160,)
+  noted = int((memory["selected"] >= 0).sum())
+  assert 0 < noted <= 6 * 16  # No more than were seen.
+
+
+def test_a_run_that_streams_and_mixes_resumes_too(tmp_path, monkeypatch):
+  assert loop.train(mixed(), tmp_path / "whole").finished
+  interrupted(mixed(), tmp_path / "parts", monkeypatch)
+  assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_two_heads_are_trained_and_one_predicts():
+  run = run_lib.assemble(mixed())
+  state = loop.first_state(run, 0)
+  assert state.params["head"]["bias"].shape == (20,)
+  logits = jax.eval_shape(run.method.predict, state, run.example)
+  assert logits.shape == (1, 10)
+
+
+def test_what_is_evaluated_is_the_running_average(finished):
+  workdir, result = finished
+  run, state = dmjax.load(workdir)
+  test = sources.open_source("digits", run.config.data.test)
+  examples = [test.read(i) for i in range(test.size)]
+  x = np.stack([e["x"] for e in examples]).astype(np.float32) / 255
+  truth = np.array([e["label"] for e in examples])
+
+  @jax.jit
+  def predict(params):
+    variables = {"params": params, **state.model_state}
+    return jax.nn.log_softmax(run.method.network.predict(variables, x))
+
+  logs = np.asarray(predict(state.ema))
+  assert (logs.argmax(1) == truth).mean() == pytest.approx(result.metrics["top1"])
+  nll = -logs[np.arange(truth.size), truth].mean()
+  assert nll == pytest.approx(result.metrics["nll"], rel=1e-4)
+  # Which is not what the last parameters would give.
+  other = -np.asarray(predict(state.params))[np.arange(truth.size), truth].mean()
+  assert abs(other - nll) > 1e-3
+  assert loop.evaluate(semi(), workdir) == pytest.approx(result.metrics)
+
+
+def test_a_run_is_loaded_where_its_dataset_is_gone(finished, monkeypatch):
+  def gone(name, split, directory):
+    raise ValueError(f"dataset {name!r} is not prepared")
+
+  monkeypatch.setattr(sources, "open_source", gone)
+  run, state = dmjax.load(finished[0])
+  assert {k: s.size for k, s in run.sources.items()} == {
+      "train": 20, "test": 20, "unlabelled": 160
+  }
+  logits = run.method.predict(state, {"x": np.zeros((2, 8, 8, 1), np.float32)})
+  assert logits.shape == (2, 10)
+
+
+def test_the_labels_used_are_drawn_by_their_seed_and_written_down(finished):
+  facts = json.loads((finished[0] / workdir_lib.DATA).read_text())
+  whole = sources.open_source("digits", "train[:200]")
+  expected = labels.draw(whole, "2 per class", 0)
+  np.testing.assert_array_equal(facts["labelled"], expected)
+  assert facts["size"] == 20 and facts["unlabelled_size"] == 160
+  run = run_lib.assemble(semi())
+  np.testing.assert_array_equal(run.labelled, expected)
+  train = run.sources["train"]
+  for place, row in enumerate(expected):
+    for key, value in whole.read(row).items():
+      np.testing.assert_array_equal(train.read(place)[key], value)
+  # The seed of the run does not choose them.
+  assert list(run_lib.assemble(semi(seed=1)).labelled) == list(expected)
+  others = run_lib.assemble(semi(**{"data.labels_seed": 1})).labelled
+  assert list(others) != list(expected)
+
+
+def after_two_steps(run):
+  """The state on the devices, without the loop around the steps."""
+  data = run.training()
+  stream = data.batches(run.config.batch_size, 0)
+  following = loop.updates(
+      loop.compile_step(run), loop.parallel.replicate(loop.first_state(run, 0)),
+      data, stream, seed=0,
+  )
+  next(following)
+  return next(following)[0]
+
+
+def carried(state):
+  """What of a state must be the same everywhere."""
+  return state.params, state.ema, state.extra
+
+
+def test_labels_of_unlabelled_images_change_nothing():
+  """Not even where the source that is given has wrong ones."""
+  honest = run_lib.assemble(semi())
+  source = sources.open_source("digits", "train[:160]")
+
+  def read(index):
+    example = source.read(index)
+    return example | {"label": (example["label"] + index) % 10}
+
+  wrong = run_lib.assemble(semi(), unlabelled=source._replace(read=read))
+  found = wrong.pipeline("unlabelled").shared["label"]
+  assert len(np.unique(found)) == 10  # They come as far as the pipeline.
+  states = (after_two_steps(run) for run in (honest, wrong))
+  jax.tree.map(np.testing.assert_array_equal, *map(carried, states))
+
+
+def test_a_split_that_is_opened_for_its_images_has_no_labels():
+  run = run_lib.assemble(semi())
+  unlabelled = run.sources["unlabelled"]
+  assert {unlabelled.read(i)["label"] for i in range(20)} == {0}
+
+
+def epoch(**changes):
+  run = run_lib.assemble(semi(total="3 epochs", **changes))
+  assert run.times.total == 3 * run.times.epoch
+  return run.times.epoch
+
+
+def test_an_epoch_shows_every_unlabelled_image_once():
+  assert epoch() == 160 // (2 * 8)
+  assert epoch(**{"data.labels": "10 per class"}) == 10
+  assert epoch(**{"unlabelled.ratio": 7}) == 160 // (7 * 8)
+  # As many as are there, several times: one step is the least.
+  assert epoch(**{"unlabelled.ratio": 40}) == 1
+  run = run_lib.assemble(semi())
+  stream = run.pipeline("unlabelled").batches(2 * 8, 0)
+  rows = [stream.next()["row"] for _ in range(run.times.epoch)]
+  assert sorted(np.concatenate(rows)) == list(range(160))
+
+
+def supervised(**changes):
+  config = tiny_config.get_config()
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+@pytest.mark.parametrize("pipeline", ("resident", "streaming"))
+def test_labels_may_be_fewer_than_a_batch(pipeline):
+  config = supervised(**{"data.labels": "2 per class", "data.pipeline": pipeline})
+  run = run_lib.assemble(config)
+  assert run.times.epoch == 1 and run.sources["train"].size == 20
+  data = run.training()
+  batch = data.select(data.batches(32, 0).next(), data.shared)
+  often = np.bincount(batch["index"], minlength=20)
+  assert set(often) == {1, 2} and len(batch["label"]) == 32
+
+
+def test_examples_that_all_have_labels_may_not():
+  config = supervised(**{"data.train": "train[:20]"})
+  with pytest.raises(ValueError, match="at most the 20 training examples, got 32"):
+    run_lib.assemble(config)
+
+
+FIXMATCH = {"name": "fixmatch", "ema_decay": 0.9}
+PUZZLEMIX = {"name": "puzzlemix", "alpha": 1.0, "blocks": 4}
+
+
+@pytest.mark.parametrize(
+    "changes,words",
+    (
+        ({"unlabelled.split": ""}, "'fixmatch' needs unlabelled.*split=train"),
+        ({"method": {"name": "supervised"}}, "split='train.*'supervised' uses"),
+        ({"unlabelled.split": "trian"}, "no split 'trian'.*did you mean 'train'"),
+        ({"unlabelled.ratio": 0}, "unlabelled.ratio must be >= 1, got 0"),
+        ({"unlabelled.cutout": 2.0}, "unlabelled.cutout must lie in .*got 2.0"),
+        ({"unlabelled.auto_augment": "augmix"},
+         "unlabelled.auto_augment must be a policy.*'augmix'"),
+        ({"method.threshold.tau": 1.5}, "tau must lie in .*got 1.5"),
+        ({"method.threshold.tau": 0.0}, "tau must lie in .*got 0.0"),
+        ({"method.threshold.name": "flexmach"},
+         "unknown threshold 'flexmach'; did you mean 'flexmatch'"),
+        ({"method.threshold": {"name": "fixed", "taw": 0.9}},
+         "threshold 'fixed' has no option 'taw'"),
+        ({"data.labels": "foo"}, "data.labels must be a share.*'foo'"),
+        ({"data.labels": "90 per class"}, "data.labels='90 per class': class"),
+        ({"data.labels_seed": -1}, "data.labels_seed must lie in .*got -1"),
+        ({"mix": PUZZLEMIX}, "mix must be a mixer without guidance.*saliency"),
+        ({"method": FIXMATCH | {"heads": 3}, "mix": {"name": "mixup"}}, "heads.*3"),
+        ({"method": FIXMATCH | {"weight": -1.0}}, "weight must be >= 0, got -1.0"),
+        ({"method": FIXMATCH | {"wait": 1.0}}, "has no option 'wait'"),
+        ({"method.ema_decay": 1.0}, r"ema_decay must lie in \[0, 1\), got 1.0"),
+    ),
+)
+def test_what_does_not_fit_is_named_before_anything_is_written(
+    changes, words, tmp_path, monkeypatch
+):
+  config = tiny_semi_config.get_config()
+  for key, value in changes.items():
+    section, _, last = key.rpartition(".")
+    place = config
+    for part in filter(None, section.split(".")):
+      place = place[part]
+    place[last] = value
+
+  def compiled(*_):
+    raise AssertionError("something is compiled")
+
+  monkeypatch.setattr(loop, "_train", compiled)
+  with pytest.raises(ValueError, match=words):
+    loop.train(config, tmp_path / "run")
+  assert not (tmp_path / "run").exists()
+
+
+def test_unlabelled_images_of_another_shape_are_refused():
+  blank = np.zeros((8, 9, 1), np.uint8)
+  other = base.Source(
+      lambda index: {"x": blank, "label": 0}, 160, tuple("0123456789")
+  )
+  with pytest.raises(ValueError, match=r"\(8, 8, 1\).*got \(8, 9, 1\).*image_size"):
+    run_lib.assemble(semi(), unlabelled=other)
+
+
+# Saves what every device of a process holds after two steps.
+PROGRAM = """
+import pathlib, sys, jax, numpy as np
+value = lambda name: sys.argv[sys.argv.index(name) + 1]
+index = int(value("--process_id"))
+jax.distributed.initialize(value("--coordinator"), 2, index)
+from dmjax.train import run
+from tests import semi_runs_test
+state = semi_runs_test.after_two_steps(run.assemble(semi_runs_test.semi()))
+leaves = jax.tree.leaves(semi_runs_test.carried(state))
+workdir = pathlib.Path(value("--workdir"))
+for device in range(jax.local_device_count()):
+  held = [np.asarray(leaf.addressable_shards[device].data) for leaf in leaves]
+  np.savez(workdir / f"{index}-{device}.npz", *held)
+"""
+
+
+def test_two_processes_have_the_same_memory(tmp_path):
+  port = 20001 + os.getpid() % 20000
+  run_two_processes(tmp_path, port, (PROGRAM, PROGRAM))
+  held = [list(np.load(file).values()) for file in tmp_path.glob("*.npz")]
+  assert len(held) == 4
+  for other in held[1:]:
+    for a, b in zip(held[0], other, strict=True):
+      np.testing.assert_array_equal(a, b)
+  # Which is that of one process with as many devices.
+  state = after_two_steps(run_lib.assemble(semi()))
+  assert (state.extra["selected"] >= 0).any()
+  for a, b in zip(held[0], jax.tree.leaves(carried(state)), strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
