@@ -12,6 +12,7 @@ import ml_collections
 from dmjax.configs import build
 from dmjax.configs import cub200
 from dmjax.configs import sections
+from dmjax.configs import semi
 from dmjax.configs import table
 from dmjax.configs.table import Changes
 
@@ -44,6 +45,7 @@ _TOP1 = {
 
 SUITE = table.Suite("aircraft", DATA, (
     table.Table({"resnet18": _FINE, "resnext50_32x4d": _FINE}, (200,), _TOP1),
+    *semi.fine_grained((66.16, 79.63, 84.58)),
 ))
 
 

@@ -72,7 +72,7 @@ def make(
   if config.data.labels:
     config.evaluate.every = config.checkpoint.every = "5000 steps"
   if recipe.pretrained:
-    config.pretrained = f"pretrained/{choice.network}.safetensors"
+    config.pretrained = f"pretrained/{config.model.name}.safetensors"
   config.loss = _loss(choice)
   if choice.mixer in recipe.learned:
     automix.lay_over(config, recipe.learned[choice.mixer])

@@ -6,6 +6,9 @@ mixer `cifar10:fixmatch,250,cutmix,dm`. They are those of TorchSSL (arXiv
 with Nesterov's momentum, 7/16 of a cosine, 2^20 steps, the running average
 evaluated. FreeMatch and SoftMatch are those of USB (arXiv 2208.07204), whose
 networks on CIFAR-100 are smaller: its figures and TorchSSL's do not compare.
+
+Fine-grained sets have Self-Tuning (arXiv 2102.12903) with a share of the labels,
+`cub200:self_tuning,15`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -137,3 +140,48 @@ def _table(recipes, top1, word, source, notes):
       recipes, (STEPS,), top1, word, rule="best", last=0, source=source,
       sources={}, notes=notes, unit="steps",
   )
+
+
+SELF_TUNING = "Self-Tuning (arXiv 2102.12903), from its repository"
+_TEN_CROPS = {
+    "self_tuning": (
+        "published with ten crops, 10 times the rate for the head, and drops of"
+        " the rate instead of a cosine"
+    ),
+}
+
+
+def fine_grained(top1: Sequence[float]) -> tuple[table.Table, ...]:
+  """Self-Tuning of a ResNet-50 from ImageNet with 15, 30 and 50 % of labels.
+
+  Args:
+    top1: Published accuracies with these.
+
+  Returns:
+    The tables.
+  """
+  tuned = recipe(
+      "self_tuning", batch_size=24, pretrained=True,
+      model={"name": "resnet50", **sections.STEM},
+      optimizer={
+          **_OPTIMIZER, "lr": 1e-3, "weight_decay": 1e-4, "decay_all": True,
+      },
+      schedule={"name": "cosine", "per_epoch": False},
+  )._replace(unlabelled={
+      "split": "train", "ratio": 1, "auto_augment": "rand-m10-n2", "cutout": 0.0,
+  })
+  made = []
+  for share, number in zip((15, 30, 50), top1):
+    data = sections.streaming(
+        224, (0.2, 1.0), test_resize=256, labels=f"{share} %"
+    )
+    each = {"self_tuning": tuned._replace(data=data)}
+    mixers = {mixer: () for mixer in MIXES}
+    made += [
+        table.Table(
+            each, (27_000,), numbers, f"{share}", rule="best", last=0,
+            source=SELF_TUNING, sources={}, notes=_TEN_CROPS, unit="steps",
+        )
+        for numbers in ({"identity": (number,)}, mixers)
+    ]
+  return tuple(made)

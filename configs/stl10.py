@@ -1,6 +1,7 @@
 """STL-10: semi-supervised training with its 100,000 unlabelled images.
 
     dmjax train --config stl10:fixmatch,1000 --workdir runs/a
+    dmjax train --config stl10:flexmatch,1000,cutmix,dm --workdir runs/b
 
 See `configs/semi.py`. Labels are drawn evenly over the classes; published are
 fixed folds of 1000, and a Wide ResNet of 37 layers.

@@ -1,6 +1,7 @@
 """SVHN: semi-supervised training with 40, 250 and 1000 labels.
 
     dmjax train --config svhn:fixmatch,250 --workdir runs/a
+    dmjax train --config svhn:mixmatch,1000,mixup,dm --workdir runs/b
 
 Digits are not flipped. See `configs/semi.py`.
 """

@@ -32,8 +32,10 @@ class Choice(NamedTuple):
 def choices(suite: table_lib.Suite) -> list[Choice]:
   """Every recipe of a dataset, those of a network together."""
   found = list(_choices(suite))
+  networks = list(dict.fromkeys(choice.network for choice in found))
   order = list(dict.fromkeys(_series(choice) for choice in found))
-  return sorted(found, key=lambda choice: order.index(_series(choice)))
+  place = lambda c: (networks.index(c.network), order.index(_series(c)))
+  return sorted(found, key=place)
 
 
 def argument(suite: table_lib.Suite, choice: Choice) -> str:

@@ -160,7 +160,8 @@ def test_a_strong_view_of_nothing_more_is_a_weak_one():
   config, key = configured(cutout=0.0), jax.random.key(0)
   found = augmentation.make_views(config)["strong"](key, batch())
   weak = augmentation.make_augment(config.data)
-  np.testing.assert_array_equal(found, weak(jax.random.fold_in(key, 0), batch()))
+  expected = weak(jax.random.fold_in(key, 0), batch())
+  np.testing.assert_array_equal(found, expected)
 
 
 WANTED = {

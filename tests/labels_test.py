@@ -57,8 +57,10 @@ def test_every_example_of_a_class_is_as_likely():
 
 @pytest.mark.parametrize(
     "share",
-    ("foo", "4", "4 per", "0 per class", "1.5 per class", "-1 %", "0 %", "101 %",
-     "4 per class of", ""),
+    (
+        "foo", "4", "4 per", "0 per class", "1.5 per class", "-1 %", "0 %",
+        "101 %", "4 per class of", "",
+    ),
 )
 def test_what_is_no_share_is_named(share):
   message = f"data.labels must be a share such as .*got {share!r}"

@@ -16,8 +16,9 @@ FILL = (0.25, 0.5, 0.75)
 def cut(largest, shape=(20, 20), count=2000):
   """`bool[count, H, W]`: the pixels that are filled; the others stay 1."""
   x = jnp.ones((count, *shape, 3))
-  function = functools.partial(augment.random_cutout, largest=largest, fill=FILL)
-  found = np.asarray(jax.jit(function)(KEY, x))
+  options = {"largest": largest, "fill": FILL}
+  function = jax.jit(functools.partial(augment.random_cutout, **options))
+  found = np.asarray(function(KEY, x))
   filled = (found == np.float32(FILL)).all(-1)
   assert (filled | (found == 1).all(-1)).all()
   return filled

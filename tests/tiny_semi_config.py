@@ -17,7 +17,7 @@ def get_config():
   # So low that a network of no training believes some.
   config.method = {
       "name": "fixmatch", "ema_decay": 0.9,
-      "threshold": {"name": "flexmatch", "tau": 0.15},
+      "threshold": {"name": "flexmatch", "tau": 0.105},
   }
   config.optimizer.lr = 0.03
   return config

@@ -109,14 +109,19 @@ def _check_section_like(config, default, prefix):
           f"the configuration lacks {name!r}; start from"
           " dmjax.config.default(), which has every key"
       )
-    if hasattr(value, "items") and not hasattr(config[key], "items"):
-      raise ValueError(f"{name} must be a section of keys, got {config[key]!r}")
+    if hasattr(value, "items"):
+      _check_section(name, config[key])
     if name in _NAMED:
       _check_named(name, config[key])
     elif hasattr(value, "items") and name != "published.top1":
       _check_section_like(config[key], value, f"{name}.")
     else:
       _check_type(name, config[key], value)
+
+
+def _check_section(name, value):
+  if not hasattr(value, "items"):
+    raise ValueError(f"{name} must be a section of keys, got {value!r}")
 
 
 def _check_named(name, section):
@@ -130,6 +135,8 @@ def _check_named(name, section):
     # A number may stand for a tuple of one, as in `blocks` of PuzzleMix.
     one = isinstance(default, tuple) and _is_number(section.get(option))
     known = isinstance(default, (bool, float, int, str, tuple))
+    if option in section and hasattr(default, "items"):
+      _check_section(f"{name}.{option}", section[option])
     if option in section and known and not one:
       _check_type(f"{name}.{option}", section[option], default)
 
