@@ -34,7 +34,7 @@ def method_of(
     memory: Callable[[], Any] = lambda: None,
     remember: Callable[[Any, Any], Any] = lambda memory, carried: memory,
     mixes: Callable[..., dict[str, jax.Array]] | None = None,
-  note: str = "",
+    note: str = "",
 ) -> base.Method:
   """A method of semi-supervised training, from its loss and its memory.
 
