@@ -51,9 +51,9 @@ def mixmatch(
   unlabelled ones whose partner is labelled. Pairs of guesses carry none.
 
   All mixed rows go through the network at once, and their batch statistics are
-  kept. The authors' code interleaves three sub-batches, so that they look alike,
-  and keeps the statistics of the first. USB keeps those of labelled rows alone,
-  and publishes far worse results; why is not known. Guesses come from a pass
+  kept. The authors' code makes three sub-batches alike by interleaving, and
+  keeps the statistics of the first. USB keeps those of labelled rows alone, and
+  publishes far worse results; why is not known. Guesses come from a pass
   before, with the batch statistics of both views, whose new running ones are
   dropped; no gradient flows into it.
 
