@@ -97,18 +97,21 @@ def _table(network, recipe, epochs, names):
   )
 
 
-# With 20, 40 and 100 labels: a thousandth of the published steps, so the
-# average follows sooner and what ramps up does so sooner.
+# With 20, 40 and 100 labels: a thousandth of the published steps, so the average
+# follows sooner, what ramps up does so sooner, and pseudo-labels are believed
+# sooner. Chosen on a fifth of the training digits, with 20 labels and 3 seeds:
+# top-1 of FixMatch at tau 0.95 / 0.8 was 83.0 / 88.1 %, of MixMatch at weight
+# 3 / 10 / 30 79.6 / 85.3 / 70.6 %.
 _LABELS = {"20": "2 per class", "40": "4 per class", "100": "10 per class"}
 _SOON = {"ema_decay": 0.99}
 _FEW = {
     "supervised": {},
-    "pseudo_label": _SOON,
+    "pseudo_label": _SOON | {"tau": 0.8},
     "mixmatch": _SOON | {"weight": 10.0, "ramp_share": 0.4},
     "remixmatch": _SOON | {"ramp_share": 0.4},
     "ict": _SOON | {"weight": 10.0},
-    "fixmatch": _SOON,
-    "flexmatch": _SOON,
+    "fixmatch": _SOON | {"threshold": {"name": "fixed", "tau": 0.8}},
+    "flexmatch": _SOON | {"threshold": {"name": "flexmatch", "tau": 0.8}},
     "freematch": _SOON,
     "softmatch": _SOON,
     "self_tuning": {"dim": 64, "momentum": 0.99},

@@ -115,18 +115,6 @@ def one_sided(loss: Callable[..., jax.Array], labelled: jax.Array) -> dict:
   return {"where": labelled} if takes else {}
 
 
-def mixer_of(parts: base.Parts) -> Callable[..., mixers.Mixed]:
-  """The mixer of a run, which must need no guidance: nobody gives it here."""
-  if parts.guidance != mixers.needs():
-    asked = sorted(parts.guidance.before | parts.guidance.after)
-    raise ValueError(
-        "mix must be a mixer without guidance for semi-supervised training,"
-        " such as 'mixup'; got one that needs"
-        f" {', '.join(asked) or 'hidden layers'}"
-    )
-  return parts.mixer
-
-
 def check_weights(**weights: float) -> None:
   """Raises ValueError unless all are >= 0."""
   for name, weight in weights.items():

@@ -11,6 +11,7 @@ from dmjax import names
 from dmjax.methods import base
 from dmjax.methods import guesses
 from dmjax.methods import semi
+from dmjax.methods import semi_mixing
 from dmjax.methods import thresholds
 from dmjax.methods.supervised import mixed_accuracy
 from dmjax.models import Network
@@ -161,6 +162,6 @@ def make(parts: base.Parts, **options) -> base.Method:
   spec = {"name": "ict", **options}
   configured = names.configure("method", {"ict": ict}, spec)
   return configured(
-      parts.network(parts.num_classes), guesses.mixer_of(parts), parts.loss,
+      parts.network(parts.num_classes), semi_mixing.mixer_of(parts), parts.loss,
       num_classes=parts.num_classes, total_steps=parts.total_steps,
   )

@@ -181,6 +181,6 @@ def make(parts: base.Parts, **options) -> base.Method:
   spec = {"name": "mixmatch", **options}
   configured = names.configure("method", {"mixmatch": mixmatch}, spec)
   return configured(
-      parts.network(parts.num_classes), guesses.mixer_of(parts), parts.loss,
+      parts.network(parts.num_classes), semi_mixing.mixer_of(parts), parts.loss,
       num_classes=parts.num_classes, total_steps=parts.total_steps,
   )

@@ -211,7 +211,7 @@ def make(parts: base.Parts, **options) -> base.Method:
   spec = {"name": "remixmatch", **options}
   configured = names.configure("method", {"remixmatch": remixmatch}, spec)
   return configured(
-      parts.network(parts.num_classes + TURNS), guesses.mixer_of(parts),
+      parts.network(parts.num_classes + TURNS), semi_mixing.mixer_of(parts),
       parts.loss, num_classes=parts.num_classes, total_steps=parts.total_steps,
   )
 

@@ -139,17 +139,21 @@ def of_parts(parts: base.Parts, **options) -> Mixing | None:
   Raises:
     ValueError: For a mixer that needs guidance, which nobody can give here.
   """
+  mixer = mixer_of(parts)
+  if getattr(mixer, "func", mixer) is mixers.identity:
+    return None
+  return mixing(mixer, parts.loss, num_classes=parts.num_classes, **options)
+
+
+def mixer_of(parts: base.Parts) -> Callable[..., mixers.Mixed]:
+  """The mixer of a run; ValueError for guidance, which nobody can give here."""
   if parts.guidance != mixers.needs():
     asked = sorted(parts.guidance.before | parts.guidance.after)
     raise ValueError(
         "mix must be a mixer without guidance for semi-supervised training, such"
         f" as 'mixup'; got one that needs {', '.join(asked) or 'hidden layers'}"
     )
-  if getattr(parts.mixer, "func", parts.mixer) is mixers.identity:
-    return None
-  return mixing(
-      parts.mixer, parts.loss, num_classes=parts.num_classes, **options
-  )
+  return parts.mixer
 
 
 def alpha_of(mixer: Callable[..., mixers.Mixed]) -> float:

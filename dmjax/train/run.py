@@ -16,9 +16,7 @@ from dmjax import names
 from dmjax import parallel
 from dmjax import randomness
 from dmjax.data import base
-from dmjax.data import labels
 from dmjax.data import pipelines
-from dmjax.data import sources as sources_lib
 from dmjax.train import augmentation
 from dmjax.train import borrowed as borrowed_lib
 from dmjax.train import checkpoint
@@ -27,6 +25,7 @@ from dmjax.train import fitting
 from dmjax.train import mixing
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
+from dmjax.train import streams
 from dmjax.train import teachers
 from dmjax.train import trials
 from dmjax.train import validate
@@ -89,10 +88,10 @@ def assemble(
     ValueError: For whatever is wrong with the configuration.
   """
   validate.check_config(config)
-  sources, labelled = _open_sources(config, sources)
+  sources, labelled = streams.open_sources(config, sources)
   example = pipelines.example(config.data, sources["train"])
   validate.check_data(config, sources, example)
-  size = _size_of_epoch(config, sources)
+  size = streams.size_of_epoch(config, sources)
   times = durations.of_run(config, size)
   optimizer, schedule = optimizer_lib.of_run(config, times)
   borrowed = {}
@@ -118,61 +117,12 @@ def assemble(
   trials.check_mixing(config, example, mixer, test_mixer, parts.loss)
   method = _method(config.method, parts)
   validate.check_streams(config, method.views)
-  pipeline = _opener(config.data, sources)
+  pipeline = streams.opener(config.data, sources)
   return Run(
-      config, sources, labelled, pipeline, _training(config, pipeline), example,
-      times, mixer, test_mixer, method, optimizer, schedule,
+      config, sources, labelled, pipeline, streams.training_of(config, pipeline),
+      example, times, mixer, test_mixer, method, optimizer, schedule,
       augmentation.make_views(config), borrowed,
   )
-
-
-def _open_sources(config, given):
-  """All sources, and the rows of `train` whose labels are used."""
-  data, labelled = config.data, ()
-  splits = {"train": data.train, "test": data.test}
-  if config.unlabelled.split:
-    splits["unlabelled"] = config.unlabelled.split
-  opened = {
-      name: sources_lib.open_source(data.name, split, data.dir)
-      for name, split in splits.items() if name not in given
-  }
-  if data.labels and "train" in opened:
-    labelled = labels.draw(opened["train"], data.labels, data.labels_seed)
-    opened["train"] = base.subset(opened["train"], labelled)
-  if "unlabelled" in opened:
-    opened["unlabelled"] = base.unlabelled(opened["unlabelled"])
-  return given | opened, labelled
-
-
-def _size_of_epoch(config, sources):
-  """Labelled images of an epoch, which shows every unlabelled image once."""
-  size, few = sources["train"].size, bool(config.data.labels)
-  if "unlabelled" in sources:
-    size, few = sources["unlabelled"].size // config.unlabelled.ratio, True
-  # Few images may be fewer than a batch, which then holds them several times.
-  return max(size, config.batch_size) if few else size
-
-
-def _opener(data, sources):
-  @functools.cache
-  def pipeline(name):
-    split = "test" if name == "test" else "train"
-    return pipelines.open_pipeline(data, sources[name], split)
-
-  return pipeline
-
-
-def _training(config, pipeline):
-  @functools.cache
-  def training():
-    if not config.unlabelled.split:
-      return pipeline("train")
-    streams = {
-        "labelled": pipeline("train"), "unlabelled": pipeline("unlabelled")
-    }
-    return pipelines.together(streams, config.unlabelled.ratio)
-
-  return training
 
 
 def _network(config, outputs):
