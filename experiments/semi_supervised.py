@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   )
   parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)))
   parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+  parser.add_argument("--labels", type=int, nargs="+", default=list(LABELS))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
   parser.add_argument("--smoke", action="store_true", help="four steps a run")
   parser.add_argument("--report", action="store_true", help="train nothing")
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   rows = tables.read(path)
   done = {tuple(str(row[key]) for key in RUN) for row in rows}
   # All seeds of a variant in turn: its step is compiled once.
-  grid = itertools.product(args.variants, LABELS, args.seeds)
+  grid = itertools.product(args.variants, args.labels, args.seeds)
   wanted = [] if args.report else [
       cell for cell in grid
       if tuple(map(str, (cell[1], cell[0], cell[2]))) not in done

@@ -45,12 +45,13 @@ def test_the_number_of_a_run_is_by_the_rule(tmp_path, rule, last, number):
 def test_means_and_spreads_stand_beside_the_published_numbers():
   rows = [
       {"recipe": "resnet18,mixup", "seed": str(i), "top1": str(78 + i),
-       "images_per_second": "1000", "seconds": "60", "device": "1 x GPU"}
+       "images_per_second": "1000", "ms_a_step": "100", "seconds": "60",
+       "device": "1 x GPU"}
       for i in range(3)
   ]
   text = cifar100.report(rows)
   measured = "| resnet18,mixup | 3 | 79.00 ± 1.00 | 78.52 | median of the last 10"
-  assert f"{measured} | 1,000 | 60 | 1 x GPU |" in text
+  assert f"{measured} | 1,000 | 100.0 | 60 | 1 x GPU |" in text
   assert "| resnet18 | 0 | not run | 76.42 |" in text
   assert "| resnet18,automix | 0 | not run | 80.12 |" in text
   assert "| resnet18,cutmix,dm | 0 | not run | - |" in text

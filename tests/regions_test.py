@@ -74,6 +74,11 @@ def test_no_gradient_flows_into_the_prediction_before():
   np.testing.assert_array_equal(of_logits[2], 0)
 
 
+def lose(method, *arguments):
+  """The value of a method's loss, compiled."""
+  return jax.jit(lambda *a: method.loss(*a)[0])(*arguments)
+
+
 @functools.cache
 def vit():
   return models.create_network(
@@ -107,9 +112,9 @@ def test_a_method_with_regions_adds_their_terms():
   mixer = functools.partial(mixers.smmix, per_batch=True, partner="flip")
   plain = methods.supervised(vit(), mixer, LOSS)
   whole = methods.supervised(vit(), mixer, LOSS, regions=True)
-  state = plain.init(jax.random.key(0), data)
-  without, _ = plain.loss(state.params, state, data, key)
-  with_them, _ = whole.loss(state.params, state, data, key)
+  state = jax.jit(plain.init)(jax.random.key(0), data)
+  without = lose(plain, state.params, state, data, key)
+  with_them = lose(whole, state.params, state, data, key)
   variables = {"params": state.params}
   mix_key, model_key = jax.random.split(key)
   clean, attention = vit().predict(variables, data["x"], features="attention")
@@ -129,12 +134,12 @@ def test_regions_need_a_mask_of_two_images(mixer):
   method = methods.supervised(vit(), mixer, LOSS, regions=True)
   data = batch()
   state = jax.eval_shape(method.init, jax.random.key(0), data)
-  lose = functools.partial(jax.eval_shape, method.loss)
+  trace = functools.partial(jax.eval_shape, method.loss)
   if mixer is mixers.mixup:
     with pytest.raises(ValueError, match="regions=True needs a mixer of two"):
-      lose(state.params, state, data, jax.random.key(0))
+      trace(state.params, state, data, jax.random.key(0))
   else:
-    lose(state.params, state, data, jax.random.key(0))
+    trace(state.params, state, data, jax.random.key(0))
 
 
 def test_regions_do_not_go_with_labels_that_attention_weighs():
@@ -159,15 +164,15 @@ def test_after_its_time_a_mixer_leaves_images_as_they_are(mixer):
   data, key = batch(), jax.random.key(3)
   method = methods.supervised(resnet(), mixer, LOSS, until=5)
   always = methods.supervised(resnet(), mixer, LOSS)
-  state = always.init(jax.random.key(0), data)
+  state = jax.jit(always.init)(jax.random.key(0), data)
   # The head begins so small that every loss is the logarithm of 4.
   state = state.replace(params=jax.tree.map(lambda p: 30 * p, state.params))
-  lose = jax.jit(lambda state: method.loss(state.params, state, data, key)[0])
-  mixed, _ = always.loss(state.params, state, data, key)
+  at = jax.jit(lambda state: method.loss(state.params, state, data, key)[0])
+  mixed = lose(always, state.params, state, data, key)
   before, after = state.replace(step=4), state.replace(step=5)
-  np.testing.assert_allclose(lose(before), mixed, rtol=1e-5)
+  np.testing.assert_allclose(at(before), mixed, rtol=1e-5)
   plain = clean_loss()(state.params, state, data, key)
-  np.testing.assert_allclose(lose(after), plain, rtol=1e-5)
+  np.testing.assert_allclose(at(after), plain, rtol=1e-5)
   assert abs(plain - mixed) > 1e-3
 
 
@@ -186,8 +191,8 @@ def test_until_is_read_as_a_duration_of_the_run():
   method = methods.METHODS["supervised"](parts, until="3 epochs")
   assert seen == [("method.until", "3 epochs")]
   data = batch()
-  state = method.init(jax.random.key(0), data).replace(step=30)
-  found, _ = method.loss(state.params, state, data, jax.random.key(3))
+  state = jax.jit(method.init)(jax.random.key(0), data).replace(step=30)
+  found = lose(method, state.params, state, data, jax.random.key(3))
   plain = clean_loss()(state.params, state, data, jax.random.key(3))
   np.testing.assert_allclose(found, plain, rtol=1e-5)
 
@@ -199,9 +204,9 @@ def test_regmixup_is_the_clean_loss_and_eta_times_the_mixed(name):
   mixer = functools.partial(mixers.MIXERS[name], per_batch=True)
   both = methods.regmixup(vit(), mixer, LOSS, eta=eta)
   mixed = methods.supervised(vit(), mixer, LOSS)
-  state = mixed.init(jax.random.key(0), data)
-  found, aux = both.loss(state.params, state, data, key)
-  of_mixed, _ = mixed.loss(state.params, state, data, key)
+  state = jax.jit(mixed.init)(jax.random.key(0), data)
+  found, aux = jax.jit(both.loss)(state.params, state, data, key)
+  of_mixed = lose(mixed, state.params, state, data, key)
   logits = vit().predict({"params": state.params}, data["x"])
   of_clean = -np.mean(
       log_softmax(np.asarray(logits, np.float64))[np.arange(8), data["label"]]
@@ -216,17 +221,19 @@ def test_regmixup_weighs_labels_by_the_attention_of_the_mixed_images():
   data, key = batch(), jax.random.key(5)
   both = methods.regmixup(vit(), mixers.transmix, LOSS)
   mixed = methods.supervised(vit(), mixers.transmix, LOSS)
-  state = mixed.init(jax.random.key(0), data)
+  state = jax.jit(mixed.init)(jax.random.key(0), data)
   clean = methods.supervised(vit(), mixers.identity, LOSS)
-  each = [m.loss(state.params, state, data, key)[0] for m in (both, mixed, clean)]
+  each = [
+      lose(m, state.params, state, data, key) for m in (both, mixed, clean)
+  ]
   np.testing.assert_allclose(each[0], each[1] + each[2], rtol=1e-5)
 
 
 def test_regmixup_normalises_clean_and_mixed_images_together():
   data, key = batch(), jax.random.key(6)
   method = methods.regmixup(resnet(), mixers.mixup, LOSS)
-  state = method.init(jax.random.key(0), data)
-  _, aux = method.loss(state.params, state, data, key)
+  state = jax.jit(method.init)(jax.random.key(0), data)
+  _, aux = jax.jit(method.loss)(state.params, state, data, key)
   mix_key, model_key = jax.random.split(key)
   x = jnp.concatenate([data["x"], mixers.mixup(mix_key, data["x"]).x])
   variables = {"params": state.params, **state.model_state}

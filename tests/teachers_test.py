@@ -45,8 +45,8 @@ def test_the_mixer_gets_the_features_of_the_teacher_at_the_size_it_knows():
   method = methods.supervised(
       network(), mixers.attentivemix, LOSS, teacher=known
   )
-  state = method.init(jax.random.key(0), data)
-  found, _ = method.loss(state.params, state, data, key)
+  state = jax.jit(method.init)(jax.random.key(0), data)
+  found, _ = jax.jit(method.loss)(state.params, state, data, key)
   images = jax.image.resize(data["x"], (8, 16, 16, 3), "linear")
   _, features = known.network.predict(
       known.variables, images, features="stage3"
@@ -64,7 +64,7 @@ def test_the_mixer_gets_the_features_of_the_teacher_at_the_size_it_knows():
 def test_the_teacher_is_part_of_the_state_and_gets_no_gradient():
   data, known = batch(), teacher()
   method = methods.supervised(network(), mixers.snapmix, LOSS, teacher=known)
-  state = method.init(jax.random.key(0), data)
+  state = jax.jit(method.init)(jax.random.key(0), data)
   assert jax.tree.all(
       jax.tree.map(np.array_equal, state.extra["teacher"], known.variables)
   )
@@ -73,7 +73,7 @@ def test_the_teacher_is_part_of_the_state_and_gets_no_gradient():
         state.params, state.replace(extra=extra), data, jax.random.key(3)
     )[0]
 
-  grads = jax.grad(lose)(state.extra)
+  grads = jax.jit(jax.grad(lose))(state.extra)
   assert all(not np.any(leaf) for leaf in jax.tree.leaves(grads))
 
 

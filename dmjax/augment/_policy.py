@@ -31,7 +31,9 @@ _NAMES = {
 }
 
 
-def parse_policy(text: str, key: str = "data.auto_augment") -> Policy:
+def parse_policy(
+    text: str, *, setting: str = "data.auto_augment"
+) -> Policy:
   """Reads the name of a policy.
 
   | name | policy |
@@ -48,7 +50,7 @@ def parse_policy(text: str, key: str = "data.auto_augment") -> Policy:
 
   Args:
     text: The name.
-    key: Of the configuration, for the error message.
+    setting: Key of the configuration, for the error message.
 
   Returns:
     The policy.
@@ -61,16 +63,16 @@ def parse_policy(text: str, key: str = "data.auto_augment") -> Policy:
       re.fullmatch(r"(mstd|m|inc|n)(\d+(?:\.\d+)?)", part) for part in parts
   ]
   if name not in _NAMES or not all(matches):
-    raise _refusal(key, text)
+    raise _refusal(setting, text)
   values = {match[1]: float(match[2]) for match in matches}
   allowed, count = _NAMES[name]
   if excess := [key for key in values if key not in allowed]:
-    raise _refusal(key, text, f"; {name} has no {' and no '.join(excess)}")
+    raise _refusal(setting, text, f"; {name} has no {' and no '.join(excess)}")
   if "m" in allowed and not 0 <= values.get("m", -1) <= 10:
-    raise _refusal(key, text, "; m is a magnitude in [0, 10]")
+    raise _refusal(setting, text, "; m is a magnitude in [0, 10]")
   values = {"n": count, **values}
   if values["n"] < 1 or values["n"] % 1:
-    raise _refusal(key, text, "; n is a number of operations, 1 or more")
+    raise _refusal(setting, text, "; n is a number of operations, 1 or more")
   return _policy(name, values)
 
 
@@ -82,9 +84,9 @@ def _policy(name, values):
   )
 
 
-def _refusal(key, text, reason=""):
+def _refusal(setting, text, reason=""):
   return ValueError(
-      f"{key} must be a policy such as 'rand-m9-mstd0.5-inc1',"
+      f"{setting} must be a policy such as 'rand-m9-mstd0.5-inc1',"
       " 'openmixup-m7-mstd0.5', 'fixmatch-n3', 'trivial' or '3a', got"
       f" {text!r}{reason}"
   )

@@ -84,7 +84,7 @@ def check_config(config: Any) -> None:
   _check_optimizer(config.optimizer)
   _check_data(config.data)
   if name := config.unlabelled.auto_augment:
-    augment.parse_policy(name, "unlabelled.auto_augment")
+    augment.parse_policy(name, setting="unlabelled.auto_augment")
   _check_start(config)
 
 
