@@ -96,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found = train(variant, labels, seed, 4 if args.smoke else 0)
     rows.append({"labels": labels, "variant": variant, "seed": seed, **found})
     tables.write(path, rows, RUN + report.METRICS)
+  rows.sort(key=lambda row: list(VARIANTS).index(row["variant"]))
   (args.out / "README.md").write_text(report.page(rows))
   report.plots(rows, args.out)
 

@@ -36,7 +36,7 @@ def page(rows: Sequence[dict[str, str]]) -> str:
   seeds = sorted({int(row["seed"]) for row in rows})
   return f"""# Digits: what do unlabelled images add, and DM?
 
-    python -m experiments.semi_supervised
+    python -m experiments.semi_supervised{_arguments(seeds, _labels(rows))}
 
 ResNet-8, 600 steps of 32 labelled and 128 unlabelled images, two CPU cores,
 {len(seeds)} seeds; clean top-1 in percent on the 360 held-out digits, mean ±
@@ -64,6 +64,12 @@ of all are; training does not see these labels.
 ![accuracy](plot.png)
 ![pseudo-labels over time](pseudo_labels.png)
 """
+
+
+def _arguments(seeds, labels):
+  """What was asked for, where it is not the whole table."""
+  words = lambda name, found: f" --{name} {' '.join(map(str, found))}"
+  return words("seeds", seeds) + words("labels", labels)
 
 
 def values(rows, labels, variant, metric="top1"):

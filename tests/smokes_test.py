@@ -44,11 +44,8 @@ def traits_of(text, name):
       ("loss", config["loss"]["name"], ",dm" in name),
       ("method", method["name"]),
       ("optimizer", config["optimizer"]["name"]),
-      ("schedule", config["schedule"]["per_epoch"], config["schedule"]["warmup"]),
       ("block", method.get("mix_block", {}).get("name")),
-      ("pipeline", data["pipeline"], data["repeats"], bool(data["crop_scale"])),
-      ("augment", bool(data["auto_augment"]), bool(data["erase"])),
-      ("average", method.get("ema_decay", 0) > 0),
+      ("pipeline", data["pipeline"], data["repeats"]),
   }
 
 
