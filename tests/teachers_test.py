@@ -17,6 +17,7 @@ from dmjax.methods import guidance
 from dmjax.train import loop
 from dmjax.train import run as run_lib
 from dmjax.train import teachers
+from tests import timm_layouts
 
 LOSS = losses.mixup_cross_entropy
 
@@ -144,9 +145,7 @@ def test_a_run_without_a_checkpoint_is_no_teacher(tmp_path):
 
 def parameters(path):
   """A file of ResNet-18 in timm's layout, of a class or two."""
-  from tests import pretrained_test  # pylint: disable=g-import-not-at-top
-
-  shapes = pretrained_test.timm_resnet("basic", (2, 2, 2, 2))
+  shapes = timm_layouts.resnet("basic", (2, 2, 2, 2))
   rng = np.random.default_rng(0)
   safetensors.save_file(
       {k: rng.uniform(0.5, 1, v).astype(np.float32) for k, v in shapes.items()},
