@@ -1,4 +1,4 @@
-"""The experiments of semi-supervised training: their commands run and report."""
+"""Experiments of semi-supervised training: their commands run and report."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""FixMatch, its thresholds, and mixup between labelled and unlabelled images."""
+"""FixMatch, its thresholds, and mixup of labelled and unlabelled images."""
 
 from collections.abc import Mapping
 from typing import Any
