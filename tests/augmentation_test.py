@@ -10,6 +10,7 @@ import pytest
 from dmjax import augment
 from dmjax import config as config_lib
 from dmjax import methods
+from dmjax.data import images
 from dmjax.data import pipelines
 from dmjax.data import sources
 from dmjax.train import augmentation
@@ -34,7 +35,7 @@ def batch():
 
 def test_nothing_asked_for_changes_nothing():
   x = batch()
-  found = augmentation.make_augment(section())(jax.random.key(0), x)
+  found = images.make_augment(section())(jax.random.key(0), x)
   np.testing.assert_array_equal(found, x)
 
 
@@ -42,7 +43,7 @@ def test_each_step_draws_from_a_key_of_its_own():
   """What is asked for, in order: crop, flip, colour, erase, cut."""
   data, x, key = section(), batch(), jax.random.key(0)
   data.update(crop_padding=2, flip=True, jitter=0.4, erase=0.5, cutout=3)
-  found = jax.jit(augmentation.make_augment(data))(key, x)
+  found = jax.jit(images.make_augment(data))(key, x)
   mean, std = tuple(data.mean), tuple(data.std)
   steps = (
       lambda key, x: augment.random_crop(key, x, padding=2),
@@ -62,7 +63,7 @@ def test_each_step_draws_from_a_key_of_its_own():
 def test_a_policy_takes_the_place_of_jitter(name):
   data, x, key = section(jitter=1.0), batch(), jax.random.key(0)
   data.auto_augment = name
-  found = jax.jit(augmentation.make_augment(data))(key, x)
+  found = jax.jit(images.make_augment(data))(key, x)
   expected = augment.rand_augment(
       jax.random.fold_in(key, 0), x, policy=augment.parse_policy(name),
       fill=tuple(data.mean),
@@ -74,7 +75,7 @@ def test_a_policy_takes_the_place_of_jitter(name):
 def test_jitter_comes_after_3_augment(jitter):
   data, x, key = section(jitter=jitter), batch(), jax.random.key(0)
   data.auto_augment = "3a"
-  found = jax.jit(augmentation.make_augment(data))(key, x)
+  found = jax.jit(images.make_augment(data))(key, x)
   x = augment.three_augment(jax.random.fold_in(key, 0), x)
   if jitter:
     key = jax.random.fold_in(key, 1)
@@ -86,7 +87,7 @@ def test_streaming_workers_have_cropped_already():
   key, x = jax.random.key(0), batch()
   for pipeline, same in (("streaming", True), ("resident", False)):
     data = section(crop_scale=(0.2, 0.5), pipeline=pipeline)
-    found = augmentation.make_augment(data)(key, x)
+    found = images.make_augment(data)(key, x)
     assert np.array_equal(found, x) == same
 
 
@@ -96,16 +97,16 @@ def test_every_image_is_in_its_batch_as_often_as_asked(pipeline, repeats):
   data = opened(section(pipeline=pipeline, repeats=repeats))
   stream = data.batches(12, 0)
   for _ in range(3):
-    images = np.asarray(data.select(stream.next(), data.shared)["x"])
-    groups = images.reshape(12 // repeats, repeats, -1)
+    pixels = np.asarray(data.select(stream.next(), data.shared)["x"])
+    groups = pixels.reshape(12 // repeats, repeats, -1)
     assert (groups == groups[:, :1]).all()
     assert len(np.unique(groups[:, 0], axis=0)) == 12 // repeats
 
 
 def test_repeated_images_are_cropped_apart():
   data = section(pipeline="streaming", repeats=2, crop_scale=(0.2, 0.5))
-  images = opened(data).batches(8, 0).next()["x"]
-  assert (images[0::2] != images[1::2]).any((1, 2, 3)).all()
+  pixels = opened(data).batches(8, 0).next()["x"]
+  assert (pixels[0::2] != pixels[1::2]).any((1, 2, 3)).all()
 
 
 def test_test_images_are_resized_and_cropped_to_their_own_size():
@@ -130,9 +131,9 @@ def test_the_weak_view_alone_is_the_augmentation_of_the_data():
   given = {"x": batch(), "label": np.arange(6)}
   found = augmentation.views(
       key, given, methods.Method._field_defaults["views"],
-      augmentation.make_views(config),
+      images.make_views(config),
   )
-  expected = augmentation.make_augment(config.data)(key, given["x"])
+  expected = images.make_augment(config.data)(key, given["x"])
   np.testing.assert_array_equal(found["x"], expected)
   assert set(found) == {"x", "label"} and found["label"] is given["label"]
 
@@ -141,9 +142,9 @@ def test_the_weak_view_alone_is_the_augmentation_of_the_data():
 def test_the_strong_view_is_the_weak_one_then_policy_then_cutout(policy):
   config, x, key = configured(cutout=0.7), batch(), jax.random.key(0)
   config.unlabelled.auto_augment = policy
-  found = jax.jit(augmentation.make_views(config)["strong"])(key, x)
+  found = jax.jit(images.make_views(config)["strong"])(key, x)
   mean = tuple(config.data.mean)
-  steps = [augmentation.make_augment(config.data)]
+  steps = [images.make_augment(config.data)]
   if policy:
     steps.append(functools.partial(
         augment.rand_augment, policy=augment.parse_policy(policy), fill=mean
@@ -158,8 +159,8 @@ def test_the_strong_view_is_the_weak_one_then_policy_then_cutout(policy):
 
 def test_a_strong_view_of_nothing_more_is_a_weak_one():
   config, key = configured(cutout=0.0), jax.random.key(0)
-  found = augmentation.make_views(config)["strong"](key, batch())
-  weak = augmentation.make_augment(config.data)
+  found = images.make_views(config)["strong"](key, batch())
+  weak = images.make_augment(config.data)
   expected = weak(jax.random.fold_in(key, 0), batch())
   np.testing.assert_array_equal(found, expected)
 
@@ -179,7 +180,7 @@ def streams():
 def test_labels_ride_along_in_the_labelled_stream_alone():
   found = augmentation.views(
       jax.random.key(0), streams(), WANTED,
-      augmentation.make_views(configured()),
+      images.make_views(configured()),
   )
   assert set(found["labelled"]) == {"x", "label", "index"}
   assert set(found["unlabelled"]) == {"weak", "strong", "again", "index"}
@@ -190,13 +191,13 @@ def test_no_two_views_of_an_image_are_the_same():
   config, given = configured(cutout=0.0), streams()
   config.data.jitter = 0.4  # Crops and flips alone may agree by chance.
   found = augmentation.views(
-      jax.random.key(0), given, WANTED, augmentation.make_views(config)
+      jax.random.key(0), given, WANTED, images.make_views(config)
   )
   shown = [found["labelled"]["x"]]
   shown += [found["unlabelled"][name] for name in ("weak", "strong", "again")]
-  for row, images in enumerate(np.stack(shown, 1)):
-    images = np.concatenate([images, batch()[row : row + 1]])
-    assert len(np.unique(images, axis=0)) == 5
+  for row, seen in enumerate(np.stack(shown, 1)):
+    seen = np.concatenate([seen, batch()[row : row + 1]])
+    assert len(np.unique(seen, axis=0)) == 5
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,14 @@ import numpy as np
 Arrays = dict[str, Any]
 
 
+def as_floats(batch: Arrays, shared: Any = ()) -> Arrays:
+  """The batch with pixels, which are uint8, as float32 in [0, 1]."""
+  del shared
+  if batch["x"].dtype != jnp.uint8:
+    return batch
+  return batch | {"x": batch["x"].astype(jnp.float32) / 255}
+
+
 class Source(NamedTuple):
   """Random access to the examples of a split.
 
@@ -18,10 +26,18 @@ class Source(NamedTuple):
       with `label`, an integer, and whatever rides along.
     size: Number of examples.
     class_names: Names of the classes.
-    kind: What `x` is: `image`.
+    kind: What `x` is, a key of `dmjax.data.domains.DOMAINS`: `image`, ...
     present: Names of the classes that have examples; empty where that is not
       known.
     label: `index -> label`, without decoding the rest; None for no such way.
+    finish: `(batch, shared) -> batch`, inside the step: what the network gets of
+      a batch of rows as they were read. Pixels become float32 in [0, 1].
+    shared: `() -> arrays` that all examples share, on the devices, such as a
+      graph; called when training starts, not before.
+    mean: Of the last axis of what `finish` gives, over the training examples;
+      empty where it is not to be normalised, None for `data.mean` of the
+      configuration.
+    std: Likewise.
   """
 
   read: Callable[[int], Arrays]
@@ -30,11 +46,46 @@ class Source(NamedTuple):
   kind: str = "image"
   present: tuple[str, ...] = ()
   label: Callable[[int], int] | None = None
+  finish: Callable[[Arrays, Any], Arrays] = as_floats
+  shared: Callable[[], Any] = tuple
+  mean: tuple[float, ...] | None = None
+  std: tuple[float, ...] | None = None
 
   @property
   def num_classes(self) -> int:
     """Number of classes."""
     return len(self.class_names)
+
+
+class Domain(NamedTuple):
+  """A kind of input: how it is opened, and what the engine has to know of it.
+
+  Attributes:
+    unit: What an example is called, in the plural: `images`.
+    recognises: `(features, input key) -> bool`: whether a TFDS dataset, by its
+      features, is of this kind. The first domain of the table that says so.
+    open: `(builder, name, split, data) -> Source` of such a dataset; `data` is
+      the section of the configuration.
+    holds: `folder -> bool`: whether a folder holds data of this kind.
+    open_folder: `(folder, split, data) -> Source` of one.
+    views: `config -> {"weak", "strong"}`, each `(key, x) -> x`: the training
+      augmentation, on the device.
+    check: `(config, example) -> None`; raises ValueError for options of `data`
+      that do not fit a batch of one row, or have no meaning for this kind.
+    pictures: `x -> [B, H, W, C]` in [0, 1], to be drawn; None where `points`
+      are drawn.
+    points: `x -> [B, D]`, host arrays, to be projected onto a plane.
+  """
+
+  unit: str
+  recognises: Callable[[Any, str], bool]
+  open: Callable[[Any, str, str, Any], Source]
+  holds: Callable[[Any], bool]
+  open_folder: Callable[[Any, str, Any], Source]
+  views: Callable[[Any], dict[str, Callable[[jax.Array, jax.Array], jax.Array]]]
+  check: Callable[[Any, Arrays], None]
+  pictures: Callable[[Any], np.ndarray] | None = None
+  points: Callable[[Any], np.ndarray] | None = None
 
 
 class Pipeline(NamedTuple):
@@ -48,8 +99,8 @@ class Pipeline(NamedTuple):
     batches: `(batch_size, seed, position=None) -> Stream` of training batches of
       this process, from a position that a stream gave.
     rows: `row numbers -> batch` of those rows.
-    select: `(batch, shared) -> {"x", "label", "index", ...}`, inside the step.
-      Images are `float32[B, H, W, C]` in [0, 1] from here on.
+    select: `(batch, shared) -> {"x", "label", "index", ...}`, inside the step,
+      finished. Images are `float32[B, H, W, C]` in [0, 1] from here on.
   """
 
   size: int
@@ -135,14 +186,19 @@ def check_classes(train: Source, test: Source) -> None:
     raise ValueError(f"{message}; add images, or take the odd classes out")
 
 
-def as_floats(batch: Arrays) -> Arrays:
-  """The batch with pixels, which are uint8, as float32 in [0, 1]."""
-  if batch["x"].dtype != jnp.uint8:
-    return batch
-  return batch | {"x": batch["x"].astype(jnp.float32) / 255}
+def keys_of(builder: Any) -> tuple[Any, str]:
+  """Input and label keys of a TFDS builder: its own, or those that images have.
+
+  Args:
+    builder: The builder.
+
+  Returns:
+    The two; the former is a dict where each column is a feature.
+  """
+  return builder.info.supervised_keys or ("image", "label")
 
 
-def example_of(arrays: Arrays) -> Arrays:
+def example_of(source: Source, arrays: Arrays) -> Arrays:
   """One row of zeros like one row of `[B, ...]` arrays, as `select` gives it."""
   zeros = {k: np.zeros((1, *v.shape[1:]), v.dtype) for k, v in arrays.items()}
-  return jax.device_get(as_floats(zeros))
+  return jax.device_get(source.finish(zeros, source.shared()))

@@ -65,16 +65,16 @@ def stack(examples: list[base.Arrays]) -> base.Arrays:
 def check_shape(example: base.Arrays, shape: tuple[int, ...]) -> base.Arrays:
   """The example, if its `x` has the shape of the first one; else ValueError."""
   found = example["x"].shape
+  if found == shape:
+    return example
   if found[-1] != shape[-1]:
     raise ValueError(
         f"example {example['index']} has {found[-1]} channels, the first one"
         f" {shape[-1]}; read all images as RGB with --config.data.channels=3,"
         " or as grey with --config.data.channels=1"
     )
-  if found != shape:
-    raise ValueError(
-        f"example {example['index']} has {found} pixels, the first one {shape};"
-        " set --config.data.image_size, for large sets with"
-        " --config.data.pipeline=streaming"
-    )
-  return example
+  raise ValueError(
+      f"example {example['index']} has {found} pixels, the first one {shape};"
+      " set --config.data.image_size, for large sets with"
+      " --config.data.pipeline=streaming"
+  )

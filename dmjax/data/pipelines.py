@@ -68,7 +68,7 @@ def example(config: Mapping[str, Any], source: base.Source) -> base.Arrays:
   """
   source = unreadable.stepping_over(_converted(config, source), quiet=True)
   row = examples.read(source, 0, config["image_size"])
-  return base.example_of(examples.stack([row]))
+  return base.example_of(source, examples.stack([row]))
 
 
 def _converted(config, source):

@@ -38,7 +38,7 @@ def pipeline(
   found = _decode(source, image_size, resize)
   arrays = examples.stack(unreadable.sort_out(found, skip_bad))
   size = len(arrays["label"])
-  shared = parallel.replicate(arrays)
+  shared = {"rows": parallel.replicate(arrays), "rest": source.shared()}
 
   def batches(batch_size, seed, position=None):
     done = [position or 0]
@@ -51,10 +51,11 @@ def pipeline(
     return base.Stream(following, lambda: done[0])
 
   def select(batch, shared):
-    return base.as_floats({k: v[batch["row"]] for k, v in shared.items()})
+    rows = {k: v[batch["row"]] for k, v in shared["rows"].items()}
+    return source.finish(rows, shared["rest"])
 
   return base.Pipeline(
-      size, source.class_names, base.example_of(arrays), shared, batches,
+      size, source.class_names, base.example_of(source, arrays), shared, batches,
       lambda rows: {"row": rows.astype(np.int32)}, select,
   )
 

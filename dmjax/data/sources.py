@@ -1,4 +1,4 @@
-"""Opening a split: TFDS datasets, the embedded digits, folders of images."""
+"""Opening a split: of a TFDS dataset, an embedded one, or a folder."""
 
 from collections.abc import Callable, Mapping
 import contextlib
@@ -6,6 +6,8 @@ import io
 import logging
 import os
 import pathlib
+import types
+from typing import Any
 
 import requests
 import tensorflow_datasets as tfds
@@ -14,13 +16,11 @@ from tensorflow_datasets.core import read_only_builder
 from dmjax import names
 from dmjax.data import base
 from dmjax.data import digits
+from dmjax.data import domains
 from dmjax.data import downloads
 from dmjax.data import fgvc_aircraft
-from dmjax.data import folders
 from dmjax.data import mock
-from dmjax.data import pictures
 from dmjax.data import tiny_imagenet
-from dmjax.data import unreadable
 
 # Builders for datasets that TFDS does not have.
 BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
@@ -60,33 +60,42 @@ def default_data_dir() -> pathlib.Path:
   ).expanduser()
 
 
-def open_source(name: str, split: str, data_dir: str = "") -> base.Source:
+def open_source(
+    name: str,
+    split: str,
+    data_dir: str = "",
+    data: Mapping[str, Any] = types.MappingProxyType({}),
+) -> base.Source:
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
     name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), the
-      path of a folder `root/<split>/<class>/*` of images (see
-      `folders.open_folder`), or `mock` for a few images of noise.
+      path of a folder of one's own, such as `root/<split>/<class>/*` of images,
+      or `mock` for a few images of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
       sub-folder for a folder.
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
+    data: The `data` section of a configuration, for the options of its kind.
 
   Returns:
     The source.
 
   Raises:
-    ValueError: For a dataset that is unknown, not prepared, prepared in another
+    ValueError: For a dataset that is unknown, of no known kind, not prepared, prepared in another
       file format than ArrayRecord, or without the split.
   """
-  if os.sep in name and pathlib.Path(name).expanduser().is_dir():
-    return folders.open_folder(pathlib.Path(name).expanduser(), split)
+  folder = pathlib.Path(name).expanduser()
+  if os.sep in name and folder.is_dir():
+    kinds = domains.DOMAINS.values()
+    domain = next(domain for domain in kinds if domain.holds(folder))
+    return domain.open_folder(folder, split, data)
   if name.startswith((".", "/", "~")):  # Names of TFDS have slashes inside.
     raise ValueError(f"data.name: there is no folder {name!r}")
   if name == "mock":
     return mock.open_mock(split)
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None
   builder = _builder(name, directory or default_data_dir())
-  return _open_builder(builder, name, split)
+  return _open_builder(builder, name, split, data)
 
 
 def prepare(name: str, data_dir: str = "") -> pathlib.Path:
@@ -163,39 +172,25 @@ def _check_known(dataset):
     )
 
 
-def _open_builder(builder, name, split):
+def _open_builder(builder, name, split, data):
   splits = builder.info.splits
   if split.split("[")[0] not in splits:
     raise ValueError(
         f"dataset {name!r} has no split {split!r};"
         f" {names.suggest(split, splits)}"
     )
+  features, key = dict(builder.info.features), base.keys_of(builder)[0]
+  kinds = {k: d for k, d in domains.DOMAINS.items() if d.recognises(features, key)}
+  if not kinds:
+    raise ValueError(
+        f"dataset {name!r} has inputs {key!r} of {features}, which is none of"
+        f" {', '.join(domains.DOMAINS)}"
+    )
   try:
-    source = builder.as_data_source(split)
-    image_key, label_key = builder.info.supervised_keys or ("image", "label")
-    skip = {image_key: tfds.decode.SkipDecoding()}
-    labels_alone = builder.as_data_source(split, decoders=skip)
+    return next(iter(kinds.values())).open(builder, name, split, data)
   except NotImplementedError:
     raise ValueError(
         f"dataset {name!r} in {builder.data_dir} is not in ArrayRecord files,"
         f" which reading without TensorFlow needs; run `dmjax prepare {name}`"
         " with a --data_dir of its own"
     ) from None
-  labels = builder.info.features[label_key]
-  read = _reader(source, image_key, label_key, f"of {name!r}, split {split!r}")
-  return base.Source(
-      read, len(source), tuple(labels.names),
-      label=lambda index: int(labels_alone[int(index)][label_key]),
-  )
-
-
-def _reader(source, image_key, label_key, where):
-  def read(index):
-    try:
-      example = source[int(index)]
-    except (OSError, SyntaxError) as error:  # Of PIL, for damaged images.
-      raise unreadable.Unreadable(f"example {index} {where}: {error}") from None
-    x = pictures.plain(example[image_key])
-    return {"x": x, "label": int(example[label_key])}
-
-  return read

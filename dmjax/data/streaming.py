@@ -69,12 +69,12 @@ def pipeline(
       return examples.stack(list(pool.map(load, indices)))
 
   def select(batch, shared):
-    del shared
-    return base.as_floats(batch)
+    return source.finish(batch, shared)
 
-  first = base.example_of(rows([0]))
+  first = rows([0])
   return base.Pipeline(
-      source.size, source.class_names, first, {}, batches, rows, select
+      source.size, source.class_names, base.example_of(source, first),
+      source.shared(), batches, rows, select,
   )
 
 

@@ -78,13 +78,13 @@ def mixed_sums(
 
 
 def measure(
-    predict: Callable[..., jax.Array], mixer: Callable[..., object]
+    predict: Callable[..., jax.Array], mixer: Callable[..., object] | None
 ) -> Callable[..., dict[str, jax.Array]]:
   """Builds `measure(state, batch) -> sums` on clean and on mixed images.
 
   Args:
     predict: `predict(state, batch) -> logits`.
-    mixer: The mixer of the mixed images.
+    mixer: The mixer of the mixed images; None for clean ones alone.
 
   Returns:
     The function. A batch holds `x` and `label`, `other` with the `x` and `label`
@@ -97,14 +97,15 @@ def measure(
     return mixer(key, pair, partner=jnp.array([1, 0])).x[0]
 
   def sums(state, batch):
+    valid = batch["valid"]
+    found = clean_sums(predict(state, batch), batch["label"], valid)
+    if mixer is None:
+      return found
     other = batch["other"]
     labels = jnp.stack([batch["label"], other["label"]], axis=1)
     mixed = jax.vmap(mix)(batch["key"], batch["x"], other["x"])
-    clean = predict(state, batch)
-    return {
-        **clean_sums(clean, batch["label"], batch["valid"]),
-        **mixed_sums(predict(state, batch | {"x": mixed}), labels, batch["valid"]),
-    }
+    logits = predict(state, batch | {"x": mixed})
+    return found | mixed_sums(logits, labels, valid)
 
   return sums
 

@@ -40,7 +40,7 @@ def create_network(
 
   Args:
     name: A key of `MODELS`.
-    mean: Of the channels of its inputs.
+    mean: Of the channels of its inputs; empty for inputs as they are.
     std: Likewise.
     **options: Those of `create`, such as `num_classes` and `dtype`.
 
@@ -63,12 +63,15 @@ def of_linen(
 
   Args:
     module: `module(x, *, train, hook=None, features=None)`.
-    mean: Of the last axis of `x`, one value or one per channel.
+    mean: Of the last axis of `x`, one value or one per channel; empty for an
+      input that is taken as it is.
     std: Likewise.
 
   Returns:
     The network.
   """
+  if not mean:
+    return _network(module, lambda x: (x,))
   return _network(module, lambda x: (normalize(x, mean, std),))
 
 

@@ -18,7 +18,8 @@ from dmjax.train.run import Run
 def make_evaluator(run: Run) -> Callable[[TrainState], dict[str, float]]:
   """Builds `evaluate(state) -> metrics` over the whole test split.
 
-  Every image is also mixed with one other, the same one in every evaluation.
+  Every example is also mixed with one other, the same one in every evaluation,
+  unless `evaluate.mix` is `identity`.
 
   Args:
     run: The run, whose method predicts.
@@ -27,7 +28,10 @@ def make_evaluator(run: Run) -> Callable[[TrainState], dict[str, float]]:
     The function; metrics are fractions.
   """
   pipeline = run.pipeline("test")
-  measure = metrics_lib.measure(run.method.predict, run.test_mixer.mix)
+  mixes = run.config.evaluate.mix.name != "identity"
+  measure = metrics_lib.measure(
+      run.method.predict, run.test_mixer.mix if mixes else None
+  )
   step = parallel.pmap(step_lib.make_eval_step(measure, _preparer(pipeline)))
   # As many rows on every device; what is too much is padding.
   devices = jax.device_count()

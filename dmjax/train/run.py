@@ -16,8 +16,8 @@ from dmjax import names
 from dmjax import parallel
 from dmjax import randomness
 from dmjax.data import base
+from dmjax.data import domains
 from dmjax.data import pipelines
-from dmjax.train import augmentation
 from dmjax.train import borrowed as borrowed_lib
 from dmjax.train import checkpoint
 from dmjax.train import durations
@@ -37,6 +37,7 @@ class Run(NamedTuple):
 
   Attributes:
     config: The configuration.
+    domain: The kind of its inputs.
     sources: `train`, `test` and, for semi-supervised training, `unlabelled`.
     labelled: The rows of `train` whose labels are used, where not all are.
     pipeline: Name of a source to its pipeline, opened at the first call.
@@ -55,6 +56,7 @@ class Run(NamedTuple):
   """
 
   config: Any
+  domain: base.Domain
   sources: Mapping[str, base.Source]
   labelled: Sequence[int]
   pipeline: Callable[[str], base.Pipeline]
@@ -90,7 +92,8 @@ def assemble(
   validate.check_config(config)
   sources, labelled = streams.open_sources(config, sources)
   example = pipelines.example(config.data, sources["train"])
-  validate.check_data(config, sources, example)
+  domain = domains.DOMAINS[sources["train"].kind]
+  validate.check_data(config, domain, sources, example)
   size = streams.size_of_epoch(config, sources)
   times = durations.of_run(config, size)
   optimizer, schedule = optimizer_lib.of_run(config, times)
@@ -100,7 +103,7 @@ def assemble(
   )
   test_mixer = mixing.make_mixer(config.evaluate.mix)
   parts = methods.Parts(
-      network=functools.partial(_network, config),
+      network=functools.partial(_network, config, sources["train"]),
       num_classes=sources["train"].num_classes,
       mixer=mixer.mix,
       guidance=mixer.guidance,
@@ -119,18 +122,19 @@ def assemble(
   validate.check_streams(config, method.views)
   pipeline = streams.opener(config.data, sources)
   return Run(
-      config, sources, labelled, pipeline, streams.training_of(config, pipeline),
+      config, domain, sources, labelled, pipeline, streams.training_of(config, pipeline),
       example, times, mixer, test_mixer, method, optimizer, schedule,
-      augmentation.make_views(config), borrowed,
+      domain.views(config), borrowed,
   )
 
 
-def _network(config, outputs):
+def _network(config, source, outputs):
   options = dict(config.model)
+  of_data = config.data if source.mean is None else source._asdict()
   options["dtype"] = jnp.dtype(options["dtype"])
   return models.create_network(
       options.pop("name"), num_classes=outputs, axis_name=_axis_name(config),
-      mean=tuple(config.data.mean), std=tuple(config.data.std), **options,
+      mean=tuple(of_data["mean"]), std=tuple(of_data["std"]), **options,
   )
 
 
@@ -219,6 +223,8 @@ def load(
 ) -> tuple[Run, methods.TrainState]:
   """A trained run, for one's own code; its dataset need not be there.
 
+  But that of a graph, which is part of what the network is given.
+
       run, state = dmjax.load("runs/a")
       logits = run.method.predict(state, {"x": images})   # In [0, 1].
 
@@ -235,7 +241,9 @@ def load(
   workdir = pathlib.Path(workdir)
   config = workdir_lib.read_config(workdir)
   blank = workdir_lib.blank_sources(workdir)
-  run = assemble(config, workdir=workdir, test=blank["train"], **blank)
+  if blank:
+    blank["test"] = blank["train"]
+  run = assemble(config, workdir=workdir, **blank)
   return run, restore(run, workdir, step)
 
 

@@ -29,7 +29,7 @@ def open_sources(
   if config.unlabelled.split:
     splits["unlabelled"] = config.unlabelled.split
   opened = {
-      name: sources_lib.open_source(data.name, split, data.dir)
+      name: sources_lib.open_source(data.name, split, data.dir, data)
       for name, split in splits.items() if name not in given
   }
   if data.labels and "train" in opened:

@@ -91,8 +91,8 @@ def check_network(run: Any) -> None:
       _trace(method.loss, state.params, state, _batch(run))
   side = config.data.test_image_size or config.data.image_size
   x = run.example["x"]
-  shape = (1, side or x.shape[1], side or x.shape[2], x.shape[3])
-  if shape[1:] == x.shape[1:]:
+  shape = (1, side, side, *x.shape[3:])
+  if not side or shape == x.shape:
     return
   with _naming(f"data.test_image_size={config.data.test_image_size} with {model}"):
     images = jax.ShapeDtypeStruct(shape, x.dtype)
@@ -147,10 +147,8 @@ def _batch(run):
 
 def _rows(example, count):
   """So many rows of what is one in the example, as shapes."""
-  return {
-      key: jax.ShapeDtypeStruct((count, *value.shape[1:]), value.dtype)
-      for key, value in example.items()
-  }
+  rows = jnp.zeros(count, jnp.int32)
+  return jax.eval_shape(lambda: {k: v[rows] for k, v in example.items()})
 
 
 @contextlib.contextmanager

@@ -262,27 +262,18 @@ def check_streams(config: Any, views: Any) -> None:
     )
 
 
-def check_data(config: Any, sources: Any, example: Any) -> None:
+def check_data(
+    config: Any, domain: base.Domain, sources: Any, example: Any
+) -> None:
   """Raises ValueError where data and configuration do not fit.
 
   Args:
     config: The configuration.
+    domain: The kind of the inputs.
     sources: `train`, `test` and `unlabelled` if there is one.
     example: A batch of one row.
   """
-  height, width, channels = example["x"].shape[1:]
-  for key in ("mean", "std"):
-    if len(config.data[key]) not in (1, channels):
-      raise ValueError(
-          f"data.{key} must have 1 or {channels} values, one per channel of"
-          f" {config.data.name!r}, got {tuple(config.data[key])}"
-      )
-  padding = config.data.crop_padding
-  if padding >= min(height, width):
-    raise ValueError(
-        f"data.crop_padding must be smaller than the images of {height}x{width}"
-        f" pixels, got {padding}"
-    )
+  domain.check(config, example)
   base.check_classes(sources["train"], sources["test"])
   if "unlabelled" in sources:
     _check_alike(config, sources["unlabelled"], example["x"].shape[1:])

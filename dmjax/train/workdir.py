@@ -15,6 +15,7 @@ from dmjax.data import base
 from dmjax.train import durations
 
 CONFIG, DATA = "config.json", "data.json"
+_FACTS = {"class_names", "kind", "mean", "shape", "shared", "size", "std"}
 
 # What a run may change when it goes on: how it is watched, and where its data
 # lie. What others have published makes no other run either.
@@ -81,7 +82,8 @@ def claim(
   source = sources["train"]
   facts = {
       "class_names": source.class_names, "kind": source.kind,
-      "shape": x.shape[1:], "size": source.size,
+      "shape": x.shape[1:], "size": source.size, "mean": source.mean,
+      "std": source.std, "shared": bool(jax.tree.leaves(source.shared())),
   }
   if "unlabelled" in sources:
     facts["unlabelled_size"] = sources["unlabelled"].size
@@ -160,14 +162,15 @@ def _with_tuples(tree):
 
 
 def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
-  """Stand-ins for the training data of a run: its classes, black images.
+  """Stand-ins for the data of a run: its classes, inputs of zeros.
 
   Args:
     workdir: Of the run.
 
   Returns:
     `train`, and `unlabelled` where there is one, for uses of a run that need no
-    training data.
+    training data. None at all where examples share arrays, as those of a graph:
+    such a run needs its data in any case.
 
   Raises:
     ValueError: Where it is not known what the data were.
@@ -175,17 +178,23 @@ def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
   if not (workdir / DATA).is_file():
     raise ValueError(f"--workdir: {str(workdir)!r} has no {DATA}")
   facts = _read(workdir / DATA)
-  if lacking := {"shape", "size", "class_names", "kind"} - set(facts):
+  if lacking := _FACTS - set(facts):
     raise ValueError(f"{workdir / DATA} is damaged: it lacks {sorted(lacking)}")
-  blank = np.zeros(facts["shape"], np.uint8)
+  if facts["shared"]:
+    return {}
+  # Pixels, and what else there is.
+  dtype = np.uint8 if facts["mean"] is None else np.float32
+  blank = np.zeros(facts["shape"], dtype)
+  tuples = _with_tuples(facts)
   train = base.Source(
       lambda index: {"x": blank, "label": 0}, facts["size"],
-      tuple(facts["class_names"]), facts["kind"],
+      tuples["class_names"], facts["kind"], mean=tuples["mean"],
+      std=tuples["std"],
   )
-  if "unlabelled_size" not in facts:
-    return {"train": train}
-  size = facts["unlabelled_size"]
-  return {"train": train, "unlabelled": train._replace(size=size)}
+  found = {"train": train}
+  if "unlabelled_size" in facts:
+    found["unlabelled"] = train._replace(size=facts["unlabelled_size"])
+  return found
 
 
 def _read(path):
