@@ -85,10 +85,24 @@ def make(
     config.method.ema_decay = recipe.ema_decay
     config.method.saliency = _SALIENCY.get(choice.mixer, "input_gradient")
     config.update_from_flattened_dict(recipe.changes.get(choice.mixer, {}))
+  if choice.method:
+    lay_method_over(config, choice)
   if setting := _setting(choice):
     config.optimizer.weight_decay = setting.weight_decay
   config.published = published(choice)
   return config
+
+
+def lay_method_over(
+    config: ml_collections.ConfigDict, choice: words.Choice
+) -> None:
+  """Makes the method of the configuration the one that its words name."""
+  kept = {key: config.method[key] for key in ("ema_decay", "saliency")}
+  config.method = {"name": choice.method, **kept}
+  for key, value in choice.recipe.methods[choice.method].items():
+    section, _, option = key.rpartition(".")
+    with config.unlocked():
+      config[section][option] = value
 
 
 def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
@@ -141,7 +155,7 @@ def published(choice: words.Choice) -> dict[str, Any]:
   rows = choice.table
   learned = choice.mixer in choice.recipe.learned
   rule, last = ("median", 10) if learned else (rows.rule, rows.last)
-  top1 = _top1(choice)
+  top1 = {} if choice.method else _top1(choice)
   return {
       "top1": {} if choice.dm else top1,
       "rule": rule,
@@ -185,6 +199,8 @@ def _notes(choice, learned, top1):
   rows, recipe = choice.table, choice.recipe
   if not top1:
     yield "no accuracy is published"
+  if choice.method:
+    yield rows.notes.get(choice.method)
   if choice.dm and choice.mixer in recipe.decoupled:
     yield recipe.decoupled_note
   elif choice.dm and _kind(choice) == "BCE":

@@ -100,6 +100,9 @@ class Recipe(NamedTuple):
     pretrained: Whether training starts from torchvision's ImageNet parameters.
     method: The whole `method` section, where it is not supervised training.
     unlabelled: Changes to the `unlabelled` section.
+    methods: Methods that train with any mixer in place of `method`, by their
+      words in the argument, and what they change elsewhere: `{"mixupe":
+      {"method.eta": 0.1, "mix.alpha": 2.0}}`.
     changes: By mixer, what it changes elsewhere: `{"method.regions": True}`.
     decoupled: Settings of DM by mixer. Where nothing is published, that of the
       paper is used with the alpha and the weight decay of mixup CE.
@@ -118,6 +121,7 @@ class Recipe(NamedTuple):
   pretrained: bool = False
   method: Mapping[str, Any] = {}
   unlabelled: Mapping[str, Any] = {}
+  methods: Mapping[str, Mapping[str, Any]] = {}
   changes: Mapping[str, Mapping[str, Any]] = {}
   decoupled: Mapping[str, Decoupled] = {}
   decoupled_note: str = "alpha, eta and weight decay are those published"

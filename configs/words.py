@@ -15,6 +15,8 @@ class Choice(NamedTuple):
     network: Of the networks of the table.
     mixer: Of the mixers of the table; `identity` is the baseline.
     dm: Whether the loss is its decoupled form.
+    method: Of the methods of the recipe that any mixer can be trained with;
+      empty for supervised training, or what the recipe is of.
     smoke: Whether a few steps of a tiny network are meant, to see that it runs.
   """
 
@@ -22,6 +24,7 @@ class Choice(NamedTuple):
   network: str
   mixer: str
   dm: bool
+  method: str = ""
   smoke: bool = False
 
   @property
@@ -41,11 +44,12 @@ def choices(suite: table_lib.Suite) -> list[Choice]:
 def argument(suite: table_lib.Suite, choice: Choice) -> str:
   """The shortest words that name a choice: `resnet18,cutmix,dm`."""
   several = len(_recipes(suite, choice.network)) > 1
-  baseline = choice.mixer == "identity" and not choice.dm
+  silent = choice.mixer == ("mixup" if choice.method else "identity")
   return ",".join((
       choice.network,
       *[choice.table.word] * several,
-      *[choice.mixer] * (not baseline),
+      *[choice.mixer] * (not silent or choice.dm),
+      *[choice.method] * bool(choice.method),
       *["dm"] * choice.dm,
   ))
 
@@ -64,7 +68,8 @@ def parse(text: str, suite: table_lib.Suite) -> Choice:
 
   Args:
     text: Comma-separated words in any order: a network, its recipe where it has
-      several, a mixer (none is the baseline), `dm` and `smoke`.
+      several, a mixer (none is the baseline), a method that trains with any
+      mixer (with mixup if none is said), `dm` and `smoke`.
     suite: The dataset.
 
   Returns:
@@ -93,6 +98,10 @@ def _choices(suite: table_lib.Suite) -> Iterator[Choice]:
         yield Choice(table, network, mixer, False)
         if mixer not in table.plain:
           yield Choice(table, network, mixer, True)
+      # Others of their mixers are found, and not listed.
+      for method in table.networks[network].methods:
+        yield Choice(table, network, "mixup", False, method)
+        yield Choice(table, network, "mixup", True, method)
 
 
 def _series(choice):
@@ -135,6 +144,8 @@ def _kinds(suite):
   for table in suite.tables:
     kinds.update(dict.fromkeys(table.networks, "network"))
     kinds.update(dict.fromkeys(table.top1, "mixer"))
+    for recipe in table.networks.values():
+      kinds.update(dict.fromkeys(recipe.methods, "method"))
     kinds.update({table.word: "recipe"} if table.word else {})
   return kinds
 
@@ -159,12 +170,14 @@ def _recipe(text, word, network, suite):
 
 
 def _choose(found, said, suite):
-  """The one of a series that has the mixer and the loss."""
-  mixer = said.get("mixer", "identity")
-  if "dm" in said and "mixer" not in said:
+  """The one of a series that has the mixer, the loss and the method."""
+  method = said.get("method", "")
+  mixer = said.get("mixer", "mixup" if method else "identity")
+  if "dm" in said and "mixer" not in said and not method:
     raise ValueError(f"dm needs a mixer: write {example(suite, found)}")
-  same = [choice for choice in found if choice.mixer == mixer]
   what = " ".join(filter(None, _series(found[0])))
+  _check_method(method, mixer, what, found[0].recipe, suite)
+  same = [c for c in found if c.mixer == mixer and not c.method]
   if not same:
     known = dict.fromkeys(choice.mixer for choice in found)
     lacks = "baseline" if mixer == "identity" else f"mixer {mixer}"
@@ -174,10 +187,20 @@ def _choose(found, said, suite):
     )
   for choice in same:
     if choice.dm == ("dm" in said):
-      return choice
+      return choice._replace(method=method)
   raise ValueError(
       f"{mixer} has no DM form: write {example(suite, same)}"
   )
+
+
+def _check_method(method, mixer, what, recipe, suite):
+  if not method:
+    return
+  if method not in recipe.methods:
+    has = _listed(recipe.methods) or "none: leave the word out"
+    raise ValueError(f"{suite.name} has no {method} for {what}; it has {has}")
+  if mixer == "identity" or mixer in recipe.learned:
+    raise ValueError(f"{method} needs a mixer such as mixup, got {mixer}")
 
 
 def _listed(words):

@@ -28,7 +28,8 @@ def default() -> ml_collections.ConfigDict:
       "pretrained": "",
       "init_from": "",
       "data": {
-          # A TFDS dataset, `digits`, the path of a folder of images, or `mock`.
+          # A TFDS dataset, an embedded one such as `digits` or `wine`, the path
+          # of a folder of images, tables or recordings, or `mock`.
           "name": "cifar100",
           # Where TFDS datasets lie; TFDS_DATA_DIR or ~/tensorflow_datasets.
           "dir": "",
@@ -68,8 +69,11 @@ def default() -> ml_collections.ConfigDict:
           "cutout": 0,
           # Times that every image is in its batch (arXiv 1901.09335).
           "repeats": 1,
+          # Of the channels of images. Tables have those of their training rows.
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
+          # Of tables: log(1 + x) of every numeric column.
+          "table": {"log1p": False},
       },
       # Images whose labels nobody reads, for semi-supervised methods.
       "unlabelled": {

@@ -34,6 +34,17 @@ def test_per_epoch_holds_the_cosine_within_an_epoch_and_not_the_warmup():
     np.testing.assert_allclose(rate(t), cosine * min(1, t / 10), atol=1e-6)
 
 
+def test_two_drops_are_those_of_mixupe_at_300_and_600_of_800_epochs():
+  section = config_lib.default().schedule
+  section.name = "two_drops"
+  rate = optimizer_lib.make_schedule(
+      section, lr=0.1, warmup_steps=0, total_steps=8000, steps_per_epoch=10
+  )
+  steps = np.array([0, 2999, 3001, 5999, 6001, 7999])
+  rates = [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3]
+  np.testing.assert_allclose([rate(t) for t in steps], rates, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "recipe,peak,first,last,epochs,warmup,held",
     (
@@ -155,6 +166,14 @@ def test_sgd_adds_the_decay_to_the_gradient_before_momentum():
   params, grads = {"w": jnp.full((2, 2), 2.0)}, {"w": jnp.full((2, 2), 3.0)}
   updates = _update("sgd", params, grads, weight_decay=0.5)
   np.testing.assert_allclose(updates["w"], -0.1 * (3.0 + 0.5 * 2.0))
+
+
+def test_adam_adds_the_decay_to_the_gradient_before_its_moments():
+  params = {"w": jnp.array([[2.0, -1.0]])}
+  grads = {"w": jnp.array([[-1.0, 3.0]])}
+  updates = _update("adam", params, grads, weight_decay=1.0, eps=1.0)
+  whole = np.array([[1.0, 2.0]])  # The first step of Adam is g / (|g| + eps).
+  np.testing.assert_allclose(updates["w"], -0.1 * whole / (whole + 1), rtol=1e-5)
 
 
 def test_gradients_are_clipped_to_their_norm():

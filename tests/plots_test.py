@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dmjax import mixers
+from dmjax.data import images
 from dmjax.train import drawing
 from dmjax.train import mixing
 from dmjax.train import plots
@@ -145,7 +146,7 @@ def test_what_is_mixed_inside_the_network_says_where(drawn, tmp_path):
 def a_run(**mix):
   return types.SimpleNamespace(
       config=types.SimpleNamespace(mix=mix), mixer=mixing.make_mixer(mix),
-      method=types.SimpleNamespace(learned=None),
+      method=types.SimpleNamespace(learned=None), domain=images.DOMAIN,
   )
 
 
@@ -175,9 +176,9 @@ def test_the_input_of_a_hidden_mixer_stays_as_it_is(mixer):
       rows=lambda rows: {"x": x[rows], "label": rows}, size=12, shared={},
       select=lambda batch, shared: batch,
   )
-  images, _, mixed, stages = preview._mixed(run)
+  shown, _, mixed, stages = preview._mixed(run)
   for batch in mixed.x:
-    np.testing.assert_array_equal(batch, images)
+    np.testing.assert_array_equal(batch, shown)
   assert (mixed.weights < 1).any() and (stages == 3).any()
 
 

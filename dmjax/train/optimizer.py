@@ -19,6 +19,12 @@ def sgd(lr, weight_decay, mask, **options):
   return optax.chain(decay, optax.sgd(lr, **options))
 
 
+def adam(lr, weight_decay, mask, **options):
+  """Adam, the decay joined to the gradient before it, as in PyTorch."""
+  decay = optax.add_decayed_weights(weight_decay, mask)
+  return optax.chain(decay, optax.adam(lr, **options))
+
+
 def adamw(lr, weight_decay, mask, **options):
   """Adam with decoupled weight decay (arXiv 1711.05101)."""
   return optax.adamw(lr, weight_decay=weight_decay, mask=mask, **options)
@@ -43,10 +49,12 @@ def lamb(
   )
 
 
-OPTIMIZERS = {"adamw": adamw, "lamb": lamb, "sgd": sgd}
+OPTIMIZERS = {"adam": adam, "adamw": adamw, "lamb": lamb, "sgd": sgd}
 
 # Whose keywords are the options of each.
-_SIGNATURES = {"adamw": optax.adamw, "lamb": lamb, "sgd": optax.sgd}
+_SIGNATURES = {
+    "adam": optax.adam, "adamw": optax.adamw, "lamb": lamb, "sgd": optax.sgd,
+}
 _OURS = {
     "lr": 0.1, "weight_decay": 0.0, "decay_all": True, "clip_norm": 0.0,
     "layer_decay": 1.0,
@@ -86,10 +94,18 @@ def _seven_sixteenths(lr, total, end):
   return lambda step: lr * jnp.cos(7 * jnp.pi * step / (16 * total))
 
 
+def _two_drops(lr, total, end):
+  """To a tenth after 3/8 of the training, and again after 3/4 of it."""
+  del end
+  drops = {3 * total // 8: 0.1, 3 * total // 4: 0.1}
+  return optax.piecewise_constant_schedule(lr, drops)
+
+
 SCHEDULES = {
     "constant": _constant,
     "cosine": _cosine,
     "cosine_7_16": _seven_sixteenths,
+    "two_drops": _two_drops,
 }
 
 

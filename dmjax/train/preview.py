@@ -1,4 +1,4 @@
-"""What augmentation and mixers make of images, as drawing."""
+"""What augmentation and mixers make of a batch, as drawing."""
 
 import collections
 import functools
@@ -19,6 +19,7 @@ from dmjax.train import comparisons
 from dmjax.train import drawing
 from dmjax.train import mixing
 from dmjax.train import plots
+from dmjax.train import scatter
 from dmjax.train.run import Run
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -34,12 +35,14 @@ _WHERE = {"manifold_mixup": ", stage 0", "alignmix": ", pixels"}
 
 _COLUMNS = 8
 _CANDIDATES = 32  # Rows that are mixed, of which the columns are chosen.
+_POINTS = 256  # Drawn of what is no picture.
 
 
 def save(run: Run, path: pathlib.Path) -> None:
-  """Draws mixed images of random rows of training, with their weights.
+  """Draws mixes of random rows of training, with their weights.
 
   As far as there are, each is of another class, and mixed with another one.
+  What is no picture is drawn as points, and mixes on the lines between them.
 
   Args:
     run: The run.
@@ -47,13 +50,19 @@ def save(run: Run, path: pathlib.Path) -> None:
   """
   if run.config.unlabelled.split:
     return save_streams(run, path)
-  images, labels, mixed, stages = _mixed(run)
+  x, labels, mixed, stages = _mixed(run)
   draw, row = _columns(labels, mixed)
-  of_columns = lambda leaf: leaf[draw, row]
+  shown = jax.tree.map(lambda leaf: leaf[draw, row], mixed)
+  names, domain = run.pipeline("train").class_names, run.domain
+  words = {"title": plots.title_of(run.config), "note": _note(run)}
+  if domain.points:
+    return scatter.mixed_batch(
+        domain.points(x), labels, shown, names, path, **words
+    )
+  shown = shown._replace(x=domain.pictures(shown.x))
   drawing.mixed_batch(
-      images, labels, jax.tree.map(of_columns, mixed),
-      run.pipeline("train").class_names, path, stages=stages[draw, row],
-      title=plots.title_of(run.config), note=_note(run),
+      domain.pictures(x), labels, shown, names, path, stages=stages[draw, row],
+      **words,
   )
 
 
@@ -77,21 +86,31 @@ def save_streams(run: Run, path: pathlib.Path) -> None:
 
   found, mixed = jax.device_get(prepare(_key(run), batch, data.shared))
   labelled, unlabelled = found["labelled"], found["unlabelled"]
+  title = f"{plots.title_of(run.config)}: labelled and unlabelled {run.domain.unit}"
+  if run.domain.points:
+    x = labelled[next(iter(method.views["labelled"]))]
+    return scatter.mixed_batch(
+        run.domain.points(x), labelled["label"], None, data.class_names, path,
+        title=title,
+    )
   rows = {f"labelled {n}".removesuffix(" x"): labelled[n]
           for n in method.views["labelled"]}
   rows |= {name: unlabelled[name] for name in method.views["unlabelled"]}
   names = [
       drawing.name_of(data.class_names, label) for label in labelled["label"]
   ]
+  rows |= {name.replace("_", " "): images for name, images in mixed.items()}
   drawing.views(
-      rows | {name.replace("_", " "): images for name, images in mixed.items()},
-      path, names=names[:_COLUMNS],
-      title=f"{plots.title_of(run.config)}: labelled and unlabelled images",
+      {name: run.domain.pictures(x) for name, x in rows.items()},
+      path, names=names[:_COLUMNS], title=title,
   )
 
 
 def _mixed(run):
-  """Images, labels, `D` mixes of them, and the stage of each `[D, B]`."""
+  """Inputs, labels, `D` mixes of them, and the stage of each `[D, B]`.
+
+  Mixes that are drawn as points have no inputs: shares tell where they lie.
+  """
   data, mixer = run.pipeline("train"), run.mixer
   # Mixers of hidden layers draw a stage per batch: several draws show several.
   draws = _COLUMNS if mixer.guidance.hidden else 1
@@ -106,13 +125,16 @@ def _mixed(run):
 
     def mix(key):
       mixed = mixer.mix(key, batch["x"], **options)
+      if run.domain.points:
+        mixed = mixed._replace(x=mixed.weights)
       return mixed, _stage(run, key, len(batch["x"]))
 
     mixed = jax.lax.map(mix, jax.random.split(key, draws))
     return batch["x"], batch["label"], *mixed
 
   rows_key, key = jax.random.split(_key(run))
-  rows = np.asarray(jax.random.permutation(rows_key, data.size))[:_CANDIDATES]
+  rows = np.asarray(jax.random.permutation(rows_key, data.size))
+  rows = rows[: _POINTS if run.domain.points else _CANDIDATES]
   return jax.device_get(draw(key, data.rows(rows), data.shared))
 
 
@@ -165,7 +187,8 @@ def save_augmented(run: Run, path: pathlib.Path) -> None:
     path: The picture.
   """
   data = run.pipeline("train")
-  count = min(24, data.size) // 8 * 8 or data.size
+  most = _POINTS if run.domain.points else 24
+  count = min(most, data.size) // 8 * 8 or data.size
   batch = data.batches(count, run.config.seed).next()
 
   def prepare(key, batch, shared):
@@ -173,10 +196,14 @@ def save_augmented(run: Run, path: pathlib.Path) -> None:
     return run.augment["weak"](key, batch["x"]), batch["label"]
 
   shown = jax.jit(prepare)(_key(run), batch, data.shared)
-  images, labels = jax.device_get(shown)
-  names = [drawing.name_of(data.class_names, label) for label in labels]
+  x, labels = jax.device_get(shown)
   title = f"{pathlib.Path(run.config.data.name).name}: augmented, not mixed yet"
-  drawing.images(images, path, names=names, title=title)
+  if run.domain.points:
+    return scatter.mixed_batch(
+        run.domain.points(x), labels, None, data.class_names, path, title=title
+    )
+  names = [drawing.name_of(data.class_names, label) for label in labels]
+  drawing.images(run.domain.pictures(x), path, names=names, title=title)
 
 
 def _key(run):
