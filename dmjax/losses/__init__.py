@@ -3,7 +3,8 @@
 Every loss takes `logits [B, C]`, the labels of the K sources of each mixed row
 and the share `weights [B, K]` of each source, and returns `float32[B]`. Nothing
 is averaged: reduce as you like, after masking or re-weighting rows. Beside them
-stand the losses of learned masks. The package depends on JAX alone.
+stand the term of MixupE, of clean logits and their labels, and the losses of
+learned masks. The package depends on JAX alone.
 """
 
 from dmjax.losses._binary import mixup_binary_cross_entropy
@@ -13,6 +14,11 @@ from dmjax.losses._labels import soft_labels
 from dmjax.losses._mask import mask_l1
 from dmjax.losses._mask import mask_l2
 from dmjax.losses._mask import mask_sparsity
+from dmjax.losses._mixupe import directional_derivative
+from dmjax.losses._mixupe import mixupe
+from dmjax.losses._mixupe import OF_SLOPES as MIXUPE_OF_SLOPES
+from dmjax.losses._mixupe import rescaling
+from dmjax.losses._mixupe import VARIANTS as MIXUPE_VARIANTS
 
 # The losses of classification, by the name a configuration gives them.
 LOSSES = {
@@ -26,11 +32,16 @@ LOSSES = {
 
 __all__ = (
     "LOSSES",
+    "MIXUPE_OF_SLOPES",
+    "MIXUPE_VARIANTS",
     "decoupled_cross_entropy",
+    "directional_derivative",
     "mask_l1",
     "mask_l2",
     "mask_sparsity",
     "mixup_binary_cross_entropy",
     "mixup_cross_entropy",
+    "mixupe",
+    "rescaling",
     "soft_labels",
 )

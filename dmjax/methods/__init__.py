@@ -8,6 +8,7 @@ from dmjax.methods import automix as _automix
 from dmjax.methods import fixmatch as _fixmatch
 from dmjax.methods import ict as _ict
 from dmjax.methods import mixmatch as _mixmatch
+from dmjax.methods import mixupe as _mixupe
 from dmjax.methods import pseudo_label as _pseudo_label
 from dmjax.methods import regmixup as _regmixup
 from dmjax.methods import remixmatch as _remixmatch
@@ -23,6 +24,7 @@ from dmjax.methods.ict import ict
 from dmjax.methods.learned import as_mixer
 from dmjax.methods.learned import Learned
 from dmjax.methods.mixmatch import mixmatch
+from dmjax.methods.mixupe import mixupe
 from dmjax.methods.pseudo_label import pseudo_label
 from dmjax.methods.regmixup import regmixup
 from dmjax.methods.remixmatch import remixmatch
@@ -34,6 +36,7 @@ METHODS = {
     "fixmatch": _fixmatch.make,
     "ict": _ict.make,
     "mixmatch": _mixmatch.make,
+    "mixupe": _mixupe.make,
     "pseudo_label": _pseudo_label.make,
     "regmixup": _regmixup.make,
     "remixmatch": _remixmatch.make,
@@ -53,6 +56,7 @@ __all__ = (
     "fixmatch",
     "ict",
     "mixmatch",
+    "mixupe",
     "pseudo_label",
     "regmixup",
     "remixmatch",
