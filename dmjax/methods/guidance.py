@@ -99,6 +99,12 @@ def _check_wanted(what, needs):
     )
 
 
+_UNGUIDED = (
+    "the mixer is guided by maps of images [B, H, W, C], got x of shape {shape};"
+    " take 'mixup', or for a graph 'manifold_mixup'"
+)
+
+
 def make_guide(
     network: Network,
     needs: mixers.Guidance,
@@ -139,6 +145,9 @@ def make_guide(
   }
 
   def guide(variables, batch, taught=None):
+    if needs.before and batch["x"].ndim != 4:
+      raise ValueError(_UNGUIDED.format(shape=batch["x"].shape))
+
     def make(name):
       if teacher is None or name not in _TAUGHT:
         return makers[name](network, variables, batch)
@@ -211,6 +220,8 @@ def training_free(needs: mixers.Guidance, images: jax.Array) -> Maps:
     The maps that it needs before mixing: the spectral residual, and colours in
     place of features.
   """
+  if not needs.before:
+    return {}  # Nor need they be images.
   saliency = mixers.saliency.spectral_residual(images)
   height, width = (max(side // 4, 2) for side in images.shape[1:3])
   small = lambda x: jax.image.resize(

@@ -102,8 +102,9 @@ def alignmix(
 def _check(x, epsilon, iterations, tolerance, stages):
   if x.ndim < 3:
     raise ValueError(
-        "x must be [B, ..., D] with at least one axis of positions, got shape"
-        f" {x.shape}"
+        "x must be [B, ..., D] with at least one axis of positions, such as"
+        f" images [B, H, W, C], got shape {x.shape}; 'manifold_mixup' mixes"
+        " features without positions"
     )
   _checks.check_positive("epsilon", epsilon)
   _checks.check_number("iterations", iterations, 1)

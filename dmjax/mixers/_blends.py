@@ -19,8 +19,9 @@ def mixup(
 
       x~ = lam x_i + (1 - lam) x_j,   lam ~ Beta(alpha, alpha)
 
-  Works on inputs of any rank: images, hidden features, table rows. The
-  reference draws one lambda per batch; that is `per_batch=True`.
+  Works on inputs of any rank: images, hidden features, table rows, sequences,
+  spectrograms. The reference draws one lambda per batch; that is
+  `per_batch=True`.
 
   Args:
     key: PRNG key.
@@ -32,6 +33,9 @@ def mixup(
 
   Returns:
     The mixed batch; its mask is None.
+
+  Raises:
+    ValueError: For the nodes of a graph.
   """
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
@@ -49,7 +53,7 @@ def identity(
 
   Args:
     key: PRNG key, used for the partners alone.
-    x: `[B, ...]`, floating.
+    x: `[B, ...]`, floating, or the nodes of a graph, of shape `[B]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`: the sources of weight 0.
 
   Returns:

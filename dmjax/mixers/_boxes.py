@@ -8,6 +8,8 @@ import numpy as np
 
 from dmjax.mixers import _core
 
+_AXES = ("both", "height", "width")
+
 
 def cutmix(
     key: jax.Array,
@@ -18,6 +20,7 @@ def cutmix(
     partner: str | jax.typing.ArrayLike = "permutation",
     per_batch: bool = False,
     minmax: tuple[float, float] | None = None,
+    axes: str = "both",
 ) -> _core.Mixed:
   """Pastes a random box of the partner (arXiv 1905.04899, eq. 1 and 2).
 
@@ -30,7 +33,11 @@ def cutmix(
   `per_batch=True`.
 
   An axis of one or two pixels, as in `[B, 1, T, C]`, is too short to be cut:
-  the box is `1 - lam` of the other one, to the nearest pixel.
+  the box is `1 - lam` of the other one, to the nearest pixel. In the same way a
+  sequence `[B, T, D]` is cut along time, and `axes` cuts an image along one of
+  its axes: the box is all of the other one. `axes="width"` of a spectrogram
+  `[B, F, T, 1]` is a segment of time with all bands; SpecMix (arXiv 2108.03020)
+  pastes several such segments, and bands likewise.
 
   `minmax` draws the box without lambda, as timm's `cutmix_minmax`: height and
   width apart, uniform over whole pixels, at a place uniform among those where
@@ -38,33 +45,66 @@ def cutmix(
 
   Args:
     key: PRNG key.
-    x: Images `[B, H, W, C]`, floating.
+    x: Images `[B, H, W, C]` or sequences `[B, T, D]`, floating.
     alpha: lambda ~ Beta(alpha, alpha); not used with `minmax`.
     lam: Fixes lambda instead, a scalar or `[B]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`.
     per_batch: One lambda and one box for the whole batch.
     minmax: Range (low, high) of the sides of the box as shares of those of the
-      image: from `int(low * H)` to `int(high * H) - 1` pixels, and so for W.
+      image: from `int(low * H)` to `int(high * H) - 1` pixels, and so for W,
+      unless there are too few to be cut.
+    axes: Those of an image that are cut: `both`, `height` or `width`.
 
   Returns:
     The mixed batch; its mask is 0 in the box and 1 elsewhere.
 
   Raises:
-    ValueError: For images that are none, a `minmax` outside [0, 1] or without a
-      whole pixel in its range, and for `minmax` together with `lam`.
+    ValueError: For inputs that are neither images nor sequences, such as rows
+      of a table, a `minmax` outside [0, 1] or without a whole pixel in its
+      range, `minmax` together with `lam`, and for unknown axes.
   """
-  _core.check_images(x)
-  shape = x.shape[1:3]
+  _check(x, axes)
+  image, shape = _shapes(x, axes)
   ranges = None if minmax is None else _side_ranges(shape, minmax, lam)
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
   if ranges is not None:
     inside = jax.vmap(functools.partial(_inner_box, shape, ranges))(pairs.keys)
-    return _core.mix_by_mask(x, pairs.partner, ~inside)
-  centre = jax.vmap(functools.partial(uniform_pixel, shape=shape))(pairs.keys)
-  inside = jax.vmap(functools.partial(cut_box, shape))(centre, pairs.lam)
-  return _core.mix_by_mask(x, pairs.partner, ~inside)
+  else:
+    centre = jax.vmap(functools.partial(uniform_pixel, shape=shape))(pairs.keys)
+    inside = jax.vmap(functools.partial(cut_box, shape))(centre, pairs.lam)
+  mask = jnp.broadcast_to(~inside, (x.shape[0], *image))
+  return _core.mix_by_mask(x, pairs.partner, mask.reshape(x.shape[:-1]))
+
+
+def _check(x, axes):
+  _core.check_array(x)
+  if x.ndim not in (3, 4):
+    raise ValueError(
+        "x must be images [B, H, W, C] or sequences [B, T, D], got shape"
+        f" {x.shape}; columns of a table are no neighbours to be cut out"
+        " together: take 'mixup'"
+    )
+  if axes not in _AXES:
+    raise ValueError(f"axes must be one of {', '.join(_AXES)}, got {axes!r}")
+  if x.ndim == 3 and axes != "both":
+    raise ValueError(
+        f"axes={axes!r} is for images [B, H, W, C], got shape {x.shape};"
+        " sequences are cut along time in any case, leave it out"
+    )
+
+
+def _shapes(x, axes):
+  """`(H, W)` of the images, and the one in which the box is drawn.
+
+  A sequence is an image of one row, and so is what an axis that is not cut
+  leaves of an image.
+  """
+  height, width = x.shape[1:3] if x.ndim == 4 else (1, x.shape[1])
+  cut_height = 1 if axes == "width" else height
+  cut_width = 1 if axes == "height" else width
+  return (height, width), (cut_height, cut_width)
 
 
 def _side_ranges(shape, minmax, lam):
@@ -80,8 +120,10 @@ def _side_ranges(shape, minmax, lam):
     raise ValueError(
         f"minmax must be (low, high) with 0 <= low < high <= 1, got {minmax}"
     )
-  low, high = ([int(side * bound) for side in shape] for bound in minmax)
-  if not all(smallest < end for smallest, end in zip(low, high)):
+  sides, long = np.asarray(shape), _are_long(shape)
+  low, high = ((sides * bound).astype(np.int32) for bound in minmax)
+  low, high = np.where(long, low, sides), np.where(long, high, sides + 1)
+  if not np.all(low < high):
     raise ValueError(
         f"minmax={minmax} has no whole number of pixels in its range for images"
         f" of {shape[0]}x{shape[1]} pixels; widen it"
@@ -123,7 +165,7 @@ def corners(
   Returns:
     The first pixel and the one after the last, `int32[2]` each.
   """
-  sides, long = np.asarray(shape), np.asarray(shape) > 2
+  sides, long = np.asarray(shape), _are_long(shape)
   if long.all():
     side = (sides.astype(np.float32) * scale).astype(jnp.int32) // 2 * 2
   else:
@@ -134,6 +176,11 @@ def corners(
     side = jnp.where(long, jnp.round(sides * share).astype(jnp.int32), whole)
   start = jnp.where(long, centre - side // 2, 0)
   return jnp.maximum(start, 0), jnp.minimum(start + side, sides)
+
+
+def _are_long(shape):
+  """Which of its sides are long enough to be cut, `bool[2]`."""
+  return np.asarray(shape) > 2
 
 
 def box(

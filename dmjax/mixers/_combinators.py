@@ -175,8 +175,8 @@ def _alike(branches, *inputs):
 def _spell_out(mixed):
   if mixed.mask is not None:
     return mixed.mask
-  share = mixed.weights[:, 0].reshape(-1, 1, 1, 1)
-  return jnp.broadcast_to(share, (*mixed.x.shape[:3], 1))
+  share = mixed.weights[:, 0].reshape((-1,) + (1,) * (mixed.x.ndim - 1))
+  return jnp.broadcast_to(share, (*mixed.x.shape[:-1], 1))
 
 
 def _select(picks, candidates):
@@ -186,4 +186,8 @@ def _select(picks, candidates):
     index = picks.reshape((-1,) + (1,) * (leaves[0].ndim - 1))
     return jax.lax.select_n(jnp.broadcast_to(index, leaves[0].shape), *leaves)
 
+  x = candidates[0].x
+  if not _core.is_array(x):  # Nodes of a graph, which no candidate has mixed.
+    candidates = [mixed._replace(x=None) for mixed in candidates]
+    return jax.tree.map(pick, *candidates)._replace(x=x)
   return jax.tree.map(pick, *candidates)

@@ -1,6 +1,6 @@
 """What every mixer shares: the draw of pairs and weights, and the blend."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,9 @@ class Mixed(NamedTuple):
     weights: `float32[B, K]`, the share of each source, in [0, 1], rows summing
       to 1. `weights[:, 0]` is the lambda of the papers. One exception: those of
       `snapmix` say how much of each object is seen and sum to 0 ... 2.
-    mask: `float32[B, H, W, 1]`, the share of source 0 in each pixel, or None
-      for a blend that is the same everywhere.
+    mask: `float32[B, H, W, 1]`, the share of source 0 in each pixel, or
+      `float32[B, T, 1]` in each step of a sequence; None for a blend that is
+      the same everywhere.
   """
 
   x: jax.Array
@@ -57,7 +58,7 @@ def draw(
 
   Args:
     key: PRNG key.
-    x: The inputs, `[B, ...]`, floating.
+    x: The inputs, `[B, ...]`, floating, or the nodes of a graph.
     alpha: lambda ~ Beta(alpha, alpha).
     lam: Fixes lambda instead: a scalar or `[B]`.
     partner: `permutation` (a uniformly random cyclic permutation: nobody is
@@ -125,7 +126,12 @@ def blend(x: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
 
 
 def mix_by_weight(x: jax.Array, pairs: Pairs) -> Mixed:
-  """Blends each row with its partner, the same everywhere."""
+  """Blends each row with its partner, the same everywhere.
+
+  Raises:
+    ValueError: For the nodes of a graph.
+  """
+  check_array(x)
   weight = pairs.lam.reshape((-1,) + (1,) * (x.ndim - 1))
   mixed = blend(x, x[pairs.partner], weight)
   return Mixed(mixed, sources(pairs.partner), pair_weights(pairs.lam))
@@ -137,9 +143,9 @@ def mix_by_mask(
   """Blends by a mask `[B, H, W]`; the weights are the mean of that mask.
 
   Args:
-    x: Inputs `[B, H, W, C]`.
+    x: Inputs `[B, H, W, C]`, or `[B, T, D]`.
     partner: `int32[B]`.
-    mask: Share of the row itself in each pixel, `[B, H, W]`.
+    mask: Share of the row itself in each pixel, `[B, H, W]`, or `[B, T]`.
     other: What is blended in, `x[partner]` unless given.
 
   Returns:
@@ -147,7 +153,8 @@ def mix_by_mask(
   """
   mask = mask.astype(jnp.float32)[..., None]
   mixed = blend(x, x[partner] if other is None else other, mask)
-  share = jnp.clip(jnp.mean(mask, axis=(1, 2, 3)), 0.0, 1.0)
+  share = jnp.mean(mask, axis=tuple(range(1, mask.ndim)))
+  share = jnp.clip(share, 0.0, 1.0)
   return Mixed(mixed, sources(partner), pair_weights(share), mask)
 
 
@@ -174,10 +181,32 @@ def vary_with(value: jax.Array, *others: jax.Array) -> jax.Array:
   return value
 
 
+def is_array(x: Any) -> bool:
+  """Whether `x` is an array, and not the nodes of a graph.
+
+  Those have a shape `(B,)` and a dtype, but no values of their own: the network
+  looks up the features of the nodes, and mixes them inside.
+  """
+  return hasattr(x, "astype")
+
+
+def check_array(x: Any) -> None:
+  """Raises ValueError for the nodes of a graph, which inputs are not."""
+  if not is_array(x):
+    raise ValueError(
+        "x holds nodes of a graph, which are mixed inside the network only:"
+        " take 'manifold_mixup'"
+    )
+
+
 def check_images(x: jax.Array) -> None:
   """Raises ValueError unless `x` is a batch of images `[B, H, W, C]`."""
+  check_array(x)
   if x.ndim != 4:
-    raise ValueError(f"x must be images [B, H, W, C], got shape {x.shape}")
+    raise ValueError(
+        f"x must be images [B, H, W, C], got shape {x.shape}; 'mixup' mixes"
+        " inputs of any other shape"
+    )
 
 
 def check_maps(name: str, maps: jax.Array, x: jax.Array) -> jax.Array:

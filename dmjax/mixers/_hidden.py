@@ -36,9 +36,13 @@ def manifold_mixup(
   1, 2 are those of the authors' code. The reference draws one lambda per batch;
   that is `per_batch=True`. The stage is always one per batch.
 
+  The nodes of a graph are returned as they are: the network that looks up
+  their features calls the mixer with those, as stage 0.
+
   Args:
     key: PRNG key, the same at every stage.
-    x: `[B, ...]`, floating: the input or the features of a stage.
+    x: `[B, ...]`, floating: the input or the features of a stage. Or the nodes
+      of a graph, of shape `[B]`.
     alpha: Parameter of the Beta distribution.
     lam: Fixes lambda instead, a scalar or `[B]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`.
@@ -58,9 +62,10 @@ def manifold_mixup(
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
+  if stage not in stages or not _core.is_array(x):
+    weights = _core.pair_weights(pairs.lam)
+    return _core.Mixed(x, _core.sources(pairs.partner), weights)
   mixed = _core.mix_by_weight(x, pairs)
-  if stage not in stages:
-    return mixed._replace(x=x)
   chosen = jax.random.choice(stage_key, jnp.asarray(stages))
   return mixed._replace(x=jnp.where(stage == chosen, mixed.x, x))
 
