@@ -76,7 +76,9 @@ def test_layers_are_input_blocks_and_the_rest(name, depths, first, last):
   assert found == expected
 
 
-@pytest.mark.parametrize("name", sorted(models.MODELS))
+@pytest.mark.parametrize(
+    "name", sorted(set(models.MODELS) - {"mlp", "temporal_cnn", "gcn"})
+)
 def test_every_part_of_every_network_has_a_place(name):
   """A new name of a stem would else be taken for a part of the last layer."""
   found = layers_of(params_of(name))

@@ -7,6 +7,7 @@ the output of every stage, and `features` names a stage whose map is returned
 beside the logits. The classifier is called `head` in every one.
 """
 
+from dmjax.models.gcn import Nodes
 from dmjax.models.mix_block import create_mix_block
 from dmjax.models.mix_block import MixBlock
 from dmjax.models.network import create_network
@@ -23,6 +24,7 @@ __all__ = (
     "MODELS",
     "MixBlock",
     "Network",
+    "Nodes",
     "create",
     "create_mix_block",
     "create_network",

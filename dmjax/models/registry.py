@@ -8,9 +8,13 @@ import flax.linen as nn
 from dmjax import names
 from dmjax.models import convnext
 from dmjax.models import efficientnet
+from dmjax.models import gcn
+from dmjax.models import mlp
 from dmjax.models import mobilenet
+from dmjax.models import preact_resnet
 from dmjax.models import resnet
 from dmjax.models import swin
+from dmjax.models import temporal_cnn
 from dmjax.models import vit
 from dmjax.models import wide_resnet
 
@@ -22,6 +26,8 @@ MODELS = {
     "resnet101": resnet.resnet101,
     "resnext50_32x4d": resnet.resnext50_32x4d,
     "resnext101_32x4d": resnet.resnext101_32x4d,
+    "preact_resnet18": preact_resnet.preact_resnet18,
+    "preact_resnet50": preact_resnet.preact_resnet50,
     "wide_resnet28_2": wide_resnet.wide_resnet28_2,
     "wide_resnet28_8": wide_resnet.wide_resnet28_8,
     "wide_resnet28_10": wide_resnet.wide_resnet28_10,
@@ -32,6 +38,9 @@ MODELS = {
     "deit_base": vit.deit_base,
     "swin_tiny": swin.swin_tiny,
     "convnext_tiny": convnext.convnext_tiny,
+    "mlp": mlp.MLP,
+    "temporal_cnn": temporal_cnn.TemporalCNN,
+    "gcn": gcn.GCN,
 }
 
 
