@@ -2,8 +2,9 @@
 
 They take batches of images `float[B, H, W, C]` in [0, 1] on the device, and
 draw for each image by itself: under `jit`, `vmap` and `pmap`, in any training
-loop. Configure them with `functools.partial` and join them with `chain`. The
-package depends on JAX alone.
+loop. Configure them with `functools.partial` and join them with `chain`. Sound
+becomes an image by `log_mel`; `random_shift`, `mask_bands` and `mask_times` are
+for spectrograms. The package depends on JAX alone.
 """
 
 from dmjax.augment._boxes import first_fitting
@@ -22,6 +23,12 @@ from dmjax.augment._randaugment import apply_operation
 from dmjax.augment._randaugment import OPERATIONS
 from dmjax.augment._randaugment import rand_augment
 from dmjax.augment._spaces import SPACES
+from dmjax.augment._spectrograms import log_mel
+from dmjax.augment._spectrograms import mask_bands
+from dmjax.augment._spectrograms import mask_times
+from dmjax.augment._spectrograms import mel_filters
+from dmjax.augment._spectrograms import random_shift
+from dmjax.augment._spectrograms import standardise_each
 from dmjax.augment._three import three_augment
 
 __all__ = (
@@ -34,6 +41,10 @@ __all__ = (
     "cutout",
     "first_fitting",
     "largest_central",
+    "log_mel",
+    "mask_bands",
+    "mask_times",
+    "mel_filters",
     "parse_policy",
     "rand_augment",
     "random_crop",
@@ -41,5 +52,7 @@ __all__ = (
     "random_erase",
     "random_flip",
     "random_resized_crop",
+    "random_shift",
+    "standardise_each",
     "three_augment",
 )

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dmjax import names
+
 Arrays = dict[str, Any]
 
 
@@ -169,12 +171,12 @@ def check_classes(train: Source, test: Source) -> None:
     train: What is trained on, of two classes or more.
     test: What is evaluated, of the same classes; it may lack some.
   """
-  names = train.present or train.class_names
+  trained = train.present or train.class_names
   tested = test.present or test.class_names
-  lacking = [name for name in tested if name not in names]
+  lacking = [name for name in tested if name not in trained]
   message = ""
-  if len(names) < 2:
-    message = f"data.train must have two classes or more, got {list(names)}"
+  if len(trained) < 2:
+    message = f"data.train must have two classes or more, got {list(trained)}"
   elif lacking:
     message = f"data.test has classes that data.train lacks: {lacking}"
   elif train.class_names != test.class_names:
@@ -196,6 +198,22 @@ def keys_of(builder: Any) -> tuple[Any, str]:
     The two; the former is a dict where each column is a feature.
   """
   return builder.info.supervised_keys or ("image", "label")
+
+
+def check_split(builder: Any, name: str, split: str) -> None:
+  """Raises ValueError for a split, or a slice of one, that a builder lacks.
+
+  Args:
+    builder: Of the dataset.
+    name: Of the dataset.
+    split: In TFDS syntax.
+  """
+  splits = builder.info.splits
+  if split.split("[")[0] not in splits:
+    raise ValueError(
+        f"dataset {name!r} has no split {split!r};"
+        f" {names.suggest(split, splits)}"
+    )
 
 
 def example_of(source: Source, arrays: Arrays) -> Arrays:

@@ -18,9 +18,10 @@ from dmjax.data import unreadable
 View = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def recognises(features: Mapping[str, Any], key: str) -> bool:
+def recognises(features: Mapping[str, Any], key: Any) -> bool:
   """Whether the input of a dataset is an image."""
-  return isinstance(features.get(key), tfds.features.Image)
+  known = isinstance(key, str) and key in features
+  return known and isinstance(features[key], tfds.features.Image)
 
 
 def open_dataset(
@@ -28,6 +29,7 @@ def open_dataset(
 ) -> base.Source:
   """A split of a TFDS dataset, which is not decoded yet."""
   del data
+  base.check_split(builder, name, split)
   image, label = base.keys_of(builder)
   source = builder.as_data_source(split)
   skip = {image: tfds.decode.SkipDecoding()}

@@ -14,20 +14,34 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import read_only_builder
 
 from dmjax import names
+from dmjax.data import audio_features
 from dmjax.data import base
 from dmjax.data import digits
 from dmjax.data import domains
 from dmjax.data import downloads
 from dmjax.data import fgvc_aircraft
 from dmjax.data import mock
+from dmjax.data import planetoid
+from dmjax.data import sklearn_tables
+from dmjax.data import speech_commands
+from dmjax.data import spoken_digit
 from dmjax.data import tiny_imagenet
 
 # Builders for datasets that TFDS does not have.
 BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
+    "breast_cancer": sklearn_tables.BreastCancer,
+    "citeseer": planetoid.CiteSeer,
+    "cora": planetoid.Cora,
     "digits": digits.Digits,
     "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
+    "pubmed": planetoid.PubMed,
+    "speech_commands": speech_commands.SpeechCommands,
+    "spoken_digit": spoken_digit.SpokenDigit,
     "tiny_imagenet": tiny_imagenet.TinyImagenet,
+    "wine": sklearn_tables.Wine,
 }
+# Those that come with scikit-learn: prepared when they are opened.
+_EMBEDDED = ("breast_cancer", "digits", "wine")
 
 _FAILED = (
     downloads.Unreachable,
@@ -69,9 +83,9 @@ def open_source(
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
-    name: `digits`, a TFDS dataset (`cifar100`, `name/config:version`), the
+    name: `digits`, `wine` or `breast_cancer`, a TFDS dataset (`cifar100`, `name/config:version`), the
       path of a folder of one's own, such as `root/<split>/<class>/*` of images,
-      or `mock` for a few images of noise.
+      or `mock`, see `mock.open_mock`, for a few examples of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
       sub-folder for a folder.
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
@@ -91,8 +105,8 @@ def open_source(
     return domain.open_folder(folder, split, data)
   if name.startswith((".", "/", "~")):  # Names of TFDS have slashes inside.
     raise ValueError(f"data.name: there is no folder {name!r}")
-  if name == "mock":
-    return mock.open_mock(split)
+  if name.split("/")[0] == "mock":
+    return mock.open_mock(name, split, data)
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None
   builder = _builder(name, directory or default_data_dir())
   return _open_builder(builder, name, split, data)
@@ -147,10 +161,11 @@ def _way_out(name, directory):
 
 def _builder(name, directory):
   try:
-    return read_only_builder.builder_from_files(name, data_dir=directory)
+    with audio_features.audio_without_tensorflow():
+      return read_only_builder.builder_from_files(name, data_dir=directory)
   except tfds.core.DatasetNotFoundError:
     pass
-  if name == "digits":
+  if name in _EMBEDDED:
     with contextlib.redirect_stderr(io.StringIO()):
       with contextlib.redirect_stdout(io.StringIO()):
         prepare(name, str(directory))
@@ -173,12 +188,6 @@ def _check_known(dataset):
 
 
 def _open_builder(builder, name, split, data):
-  splits = builder.info.splits
-  if split.split("[")[0] not in splits:
-    raise ValueError(
-        f"dataset {name!r} has no split {split!r};"
-        f" {names.suggest(split, splits)}"
-    )
   features, key = dict(builder.info.features), base.keys_of(builder)[0]
   kinds = {k: d for k, d in domains.DOMAINS.items() if d.recognises(features, key)}
   if not kinds:

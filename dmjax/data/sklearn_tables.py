@@ -1,0 +1,83 @@
+"""Tables of scikit-learn as TFDS datasets: nothing to download."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn import datasets
+import tensorflow_datasets as tfds
+
+
+class Wine(tfds.core.GeneratorBasedBuilder):
+  """178 wines of three growers, 13 measurements each (UCI).
+
+  Every fifth row of each class, from its first on, is held out for test: 37 of
+  the 178.
+  """
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "First version."}
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    return _info(self, "Chemical analyses of wine (UCI).", datasets.load_wine())
+
+  def _split_generators(self, dl_manager):
+    del dl_manager
+    return _splits(self._generate_examples)
+
+  def _generate_examples(self, test):
+    yield from _rows(datasets.load_wine(), test)
+
+
+class BreastCancer(tfds.core.GeneratorBasedBuilder):
+  """569 tumours, malignant or benign, 30 measurements each (UCI, Wisconsin).
+
+  Every fifth row of each class, from its first on, is held out for test: 115 of
+  the 569.
+  """
+
+  VERSION = tfds.core.Version("1.0.0")
+  RELEASE_NOTES = {"1.0.0": "First version."}
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    about = "Nuclei of breast tumours (UCI, Wisconsin diagnostic)."
+    return _info(self, about, datasets.load_breast_cancer())
+
+  def _split_generators(self, dl_manager):
+    del dl_manager
+    return _splits(self._generate_examples)
+
+  def _generate_examples(self, test):
+    yield from _rows(datasets.load_breast_cancer(), test)
+
+
+def _info(builder, description, table):
+  return builder.dataset_info_from_configs(
+      description=description,
+      features=tfds.features.FeaturesDict({
+          "features": tfds.features.Tensor(
+              shape=(table.data.shape[1],), dtype=np.float32,
+              doc=", ".join(table.feature_names),
+          ),
+          "label": tfds.features.ClassLabel(
+              names=[str(name) for name in table.target_names]
+          ),
+      }),
+      supervised_keys=("features", "label"),
+  )
+
+
+def _splits(examples: Callable[[bool], Any]) -> dict[str, Any]:
+  return {"train": examples(False), "test": examples(True)}
+
+
+def _rows(table, test):
+  """Those of a split: every class has the same share in either."""
+  classes = range(len(table.target_names))
+  held = np.concatenate(
+      [np.flatnonzero(table.target == label)[::5] for label in classes]
+  )
+  for row, label in enumerate(table.target):
+    if (row in held) == test:
+      features = table.data[row].astype(np.float32)
+      yield row, {"features": features, "label": int(label)}
