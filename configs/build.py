@@ -7,6 +7,7 @@ from typing import Any
 import ml_collections
 
 from dmjax import config as config_lib
+from dmjax import mixers
 from dmjax.configs import automix
 from dmjax.configs import sections
 from dmjax.configs import table
@@ -39,6 +40,9 @@ _TINY = {
     "mobi": {
         "name": "mobilenetv2", "stages": ((1, 4, 1, 1), (4, 8, 2, 2)),
         "last_width": 32,
+    },
+    "prea": {
+        "name": "preact_resnet18", "depths": (1, 1), "widths": (4, 8),
     },
     "effi": {
         "name": "efficientnet_b0",
@@ -97,10 +101,16 @@ def lay_method_over(
     config: ml_collections.ConfigDict, choice: words.Choice
 ) -> None:
   """Makes the method of the configuration the one that its words name."""
-  kept = {key: config.method[key] for key in ("ema_decay", "saliency")}
+  kept = ("ema_decay", "saliency", "groups")
+  kept = {key: config.method[key] for key in kept if key in config.method}
   config.method = {"name": choice.method, **kept}
+  takes_alpha = choice.mixer not in _NO_ALPHA and "alpha" in mixers.options_of(
+      mixers.MIXERS.get(config.mix.name, mixers.identity)
+  )
   for key, value in choice.recipe.methods[choice.method].items():
     section, _, option = key.rpartition(".")
+    if key == "mix.alpha" and not takes_alpha:
+      continue
     with config.unlocked():
       config[section][option] = value
 

@@ -11,6 +11,7 @@ import ml_collections
 
 from dmjax.configs import build
 from dmjax.configs import cifar100
+from dmjax.configs import preact
 from dmjax.configs import semi
 from dmjax.configs import table
 
@@ -64,6 +65,7 @@ _WIDE = {"name": "wide_resnet28_2"}
 
 SUITE = table.Suite("cifar10", DATA, (
     table.Table(_RESNETS, (200, 400, 800, 1200), _TOP1),
+    *preact.tables(20.0),
     *semi.tables(_WIDE, _FEW_TOP1, _LABELS),
     *semi.tables(_WIDE, _FEW_TOP1_OF_USB, _LABELS, source=semi.USB),
 ))

@@ -13,6 +13,10 @@ stage of the features:
         --workdir runs/resnet18_automix_cifar100
     dmjax train --config cifar100:resnet18,mix_block,dm --workdir runs/d
 
+MixupE and RegMixup, `configs/preact.py`:
+
+    dmjax train --config cifar100:preact_resnet50,mixupe --workdir runs/f
+
 A few labels, `configs/semi.py`:
 
     dmjax train --config cifar100:fixmatch,400,mixup,dm --workdir runs/e
@@ -24,6 +28,7 @@ import ml_collections
 
 from dmjax.configs import build
 from dmjax.configs import cifar100_vits
+from dmjax.configs import preact
 from dmjax.configs import sections
 from dmjax.configs import semi
 from dmjax.configs import table
@@ -156,6 +161,7 @@ SUITE = table.Suite("cifar100", DATA, (
     table.Table({"resnet18": _MIX_BLOCK}, (200,), {"mix_block": ()}),
     table.Table({"wide_resnet28_8": _WIDE_RESNET}, (400,), _WIDE_TOP1),
     *cifar100_vits.TABLES,
+    *preact.tables(10.0),
     *semi.tables(
         {"name": "wide_resnet28_8"}, _FEW_TOP1, _LABELS, weight_decay=1e-3
     ),

@@ -21,7 +21,7 @@ TORCHSSL = "TorchSSL (arXiv 2110.08263)"
 USB = "USB (arXiv 2208.07204), 100 minus the error"
 STEPS = 2**20
 
-_OPTIMIZER = {
+OPTIMIZER = {
     "name": "sgd", "lr": 0.03, "momentum": 0.9, "nesterov": True,
     "weight_decay": 5e-4, "decay_all": False, "clip_norm": 0.0,
 }
@@ -69,7 +69,7 @@ def recipe(
   """
   base = table.Recipe(
       batch_size=64,
-      optimizer=_OPTIMIZER,
+      optimizer=OPTIMIZER,
       loss=sections.CE,
       mixes=MIXES,
       schedule={"name": "cosine_7_16", "per_epoch": False},
@@ -164,7 +164,7 @@ def fine_grained(top1: Sequence[float]) -> tuple[table.Table, ...]:
       "self_tuning", batch_size=24, pretrained=True,
       model={"name": "resnet50", **sections.STEM},
       optimizer={
-          **_OPTIMIZER, "lr": 1e-3, "weight_decay": 1e-4, "decay_all": True,
+          **OPTIMIZER, "lr": 1e-3, "weight_decay": 1e-4, "decay_all": True,
       },
       schedule={"name": "cosine", "per_epoch": False},
   )._replace(unlabelled={

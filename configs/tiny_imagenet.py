@@ -7,6 +7,7 @@
 import ml_collections
 
 from dmjax.configs import build
+from dmjax.configs import preact
 from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs.table import Changes
@@ -60,6 +61,7 @@ SUITE = table.Suite("tiny_imagenet", DATA, (
     table.Table(
         {"resnet18": _RESNET18, "resnext50_32x4d": _RESNET}, (400,), _TOP1
     ),
+    *preact.tables(10.0, stem_stride=2),
 ))
 
 

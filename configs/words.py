@@ -44,7 +44,8 @@ def choices(suite: table_lib.Suite) -> list[Choice]:
 def argument(suite: table_lib.Suite, choice: Choice) -> str:
   """The shortest words that name a choice: `resnet18,cutmix,dm`."""
   several = len(_recipes(suite, choice.network)) > 1
-  silent = choice.mixer == ("mixup" if choice.method else "identity")
+  default = _first_mixer(choice.table) if choice.method else "identity"
+  silent = choice.mixer == default
   return ",".join((
       choice.network,
       *[choice.table.word] * several,
@@ -69,7 +70,7 @@ def parse(text: str, suite: table_lib.Suite) -> Choice:
   Args:
     text: Comma-separated words in any order: a network, its recipe where it has
       several, a mixer (none is the baseline), a method that trains with any
-      mixer (with mixup if none is said), `dm` and `smoke`.
+      mixer (with the first of the recipe if none is said), `dm` and `smoke`.
     suite: The dataset.
 
   Returns:
@@ -100,8 +101,14 @@ def _choices(suite: table_lib.Suite) -> Iterator[Choice]:
           yield Choice(table, network, mixer, True)
       # Others of their mixers are found, and not listed.
       for method in table.networks[network].methods:
-        yield Choice(table, network, "mixup", False, method)
-        yield Choice(table, network, "mixup", True, method)
+        mixer = _first_mixer(table)
+        yield Choice(table, network, mixer, False, method)
+        yield Choice(table, network, mixer, True, method)
+
+
+def _first_mixer(table):
+  """What a method mixes with where nothing else is said: mixup, if there."""
+  return next(mixer for mixer in table.top1 if mixer != "identity")
 
 
 def _series(choice):
@@ -172,7 +179,8 @@ def _recipe(text, word, network, suite):
 def _choose(found, said, suite):
   """The one of a series that has the mixer, the loss and the method."""
   method = said.get("method", "")
-  mixer = said.get("mixer", "mixup" if method else "identity")
+  default = _first_mixer(found[0].table) if method else "identity"
+  mixer = said.get("mixer", default)
   if "dm" in said and "mixer" not in said and not method:
     raise ValueError(f"dm needs a mixer: write {example(suite, found)}")
   what = " ".join(filter(None, _series(found[0])))

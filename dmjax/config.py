@@ -74,6 +74,27 @@ def default() -> ml_collections.ConfigDict:
           "std": (0.2023, 0.1994, 0.2010),
           # Of tables: log(1 + x) of every numeric column.
           "table": {"log1p": False},
+          # Of recordings, which become log-mel spectrograms on the device.
+          "sound": {
+              # Samples per second, where the data do not say; 0 for theirs.
+              "rate": 0,
+              # Length of an example: longer recordings are cut at their end,
+              # shorter ones followed by silence.
+              "seconds": 1.0,
+              # Of a frame, and from one to the next, in seconds.
+              "window": 0.032,
+              "hop": 0.010,
+              # Mel bands.
+              "bands": 40,
+              # Largest shift in time, to either side, in seconds.
+              "shift": 0.0,
+              # SpecAugment: the most bands, and seconds, that are masked.
+              "band_mask": 0,
+              "time_mask": 0.0,
+              # Pattern of the file names, as `{speaker}_{take}.wav`, for splits
+              # such as `train[speaker!=ann]`; that of the dataset if empty.
+              "names": "",
+          },
       },
       # Images whose labels nobody reads, for semi-supervised methods.
       "unlabelled": {

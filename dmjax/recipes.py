@@ -25,7 +25,9 @@ from dmjax.configs import words
 
 DATASETS = (
     "digits", "cifar10", "cifar100", "svhn", "stl10", "tiny_imagenet",
-    "imagenet", "cub200", "aircraft", "cars",
+    "imagenet", "cub200", "aircraft", "cars", "wine", "breast_cancer", "letter",
+    "spambase", "abalone", "spoken_digit", "speech_commands", "cora",
+    "citeseer", "pubmed",
 )
 
 _LENGTH = re.compile(r"\s*(\d+)(?:\.0*)?\s*(epoch|step)s?\s*")

@@ -87,8 +87,8 @@ def run(
   return {
       "recipe": recipe, "seed": str(seed),
       "top1": f"{100 * progress.by_rule(workdir, rule, last):.4f}",
-      "images_per_second": f"{result.images_per_second:.0f}",
-      "ms_a_step": f"{1e3 * config.batch_size / result.images_per_second:.1f}",
+      "images_per_second": f"{result.examples_per_second:.0f}",
+      "ms_a_step": f"{1e3 * config.batch_size / result.examples_per_second:.1f}",
       "seconds": f"{time.perf_counter() - start:.0f}",
       "device": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
   }

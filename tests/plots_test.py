@@ -114,7 +114,7 @@ def test_rows_of_a_picture_of_pairs_are_labelled(drawn, tmp_path):
   draw(tmp_path, mixed, title="digits", note="a note")
   grid, titles, captions = texts(drawn)
   labels = [axes.get_ylabel() for axes in grid[:, 0]]
-  assert labels == ["image", "partner", "mixed"]
+  assert labels == ["example", "partner", "mixed"]
   assert titles == [["class 0", "class 4", ""], ["class 1", "", ""]]
   assert captions == ["class 0: 70 %\nclass 4: 30 %", "class 1: 100 %"]
   assert drawn[0].get_suptitle() == "digits"

@@ -135,8 +135,8 @@ def test_the_first_report_has_the_rate_of_the_calls_after_the_first(
     call(reporter, clock, step)
   reporter.flush()
   row, = progress.read_metrics(tmp_path)
-  assert row["train/images_per_second"] == pytest.approx(10)
-  assert reporter.images_per_second == pytest.approx(10)
+  assert row["train/examples_per_second"] == pytest.approx(10)
+  assert reporter.examples_per_second == pytest.approx(10)
   reporter.close()
 
 
@@ -164,7 +164,7 @@ def test_where_stderr_is_no_terminal_there_is_a_line_every_ten_seconds(
   note, *lines = text.splitlines()
   assert note == "every step costs two extra passes"
   assert lines == [
-      f"train {step}/100 ({step}%), loss 2.500, 10 images/s, ETA {left}"
+      f"train {step}/100 ({step}%), loss 2.500, 10 examples/s, ETA {left}"
       for step, left in ((5, "1:35"), (15, "1:25"), (25, "1:15"), (26, "1:14"))
   ]
 

@@ -17,10 +17,11 @@ _ROWS = (
 
 
 def print_metrics(metrics: dict[str, float]) -> None:
-  """One line for each metric."""
+  """One line for each metric that was measured."""
   print()
   for label, key, style in _ROWS:
-    print_row(label, style.format(metrics[key]))
+    if key in metrics:
+      print_row(label, style.format(metrics[key]))
 
 
 def print_published(config: Any, workdir: pathlib.Path) -> None:

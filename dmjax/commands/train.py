@@ -124,7 +124,7 @@ def _report(config, workdir, result):
     print(f"stopped at step {result.step}; the same command goes on from there")
     return
   report.print_metrics(result.metrics)
-  if result.images_per_second:
-    report.print_row("training images/s", f"{result.images_per_second:,.0f}")
+  if result.examples_per_second:
+    report.print_row("training examples/s", f"{result.examples_per_second:,.0f}")
   report.print_published(config, workdir)
   report.print_files(workdir)

@@ -72,7 +72,7 @@ def mixed_batch(
   most = (weights[:, 1:] > 0).sum(axis=1).max(initial=1)
   if most > _MOST_PARTNERS:
     note += f"\nOf more partners the {_MOST_PARTNERS} heaviest are drawn."
-  rows = ["image", *_partner_names(min(most, _MOST_PARTNERS)), "mixed"]
+  rows = ["example", *_partner_names(min(most, _MOST_PARTNERS)), "mixed"]
   names = [[name_of(class_names, labels[s]) for s in row] for row in sources]
   captions = [
       _where(stage) + caption(*column)
@@ -80,7 +80,9 @@ def mixed_batch(
           np.zeros(len(names)) if stages is None else stages, names, weights
       )
   ]
-  figure, grid = _grid(len(rows), len(sources), title, note, captions)
+  figure, grid = _grid(
+      len(rows), len(sources), title, note, captions, shape=images.shape[1:3]
+  )
   for row, label in enumerate(rows):
     grid[row, 0].set_ylabel(label, fontsize=9)
   for i, column in enumerate(grid.T):
@@ -126,7 +128,9 @@ def images(
     title: Above the picture.
   """
   columns = min(len(pixels), 8)
-  figure, grid = _grid(-(-len(pixels) // columns), columns, title)
+  figure, grid = _grid(
+      -(-len(pixels) // columns), columns, title, shape=pixels.shape[1:3]
+  )
   names = names or [""] * len(pixels)
   for axes, image, name in zip(grid.flat, pixels, names):
     show(axes, image, name)
@@ -156,10 +160,11 @@ def views(
   figure.savefig(path, dpi=150)
 
 
-def _grid(rows, columns, title, note="", captions=("",)):
+def _grid(rows, columns, title, note="", captions=("",), shape=(1, 1)):
   """Empty places for images, eight of which fill the width of a page."""
   lines = note.count("\n") + max(text.count("\n") for text in captions)
-  size = (max(1.15 * columns + 0.4, 5), 1.32 * rows + 0.14 * lines + 0.7)
+  high = 0.17 + 1.15 * min(shape[0] / shape[1], 3)
+  size = (max(1.15 * columns + 0.4, 5), high * rows + 0.14 * lines + 0.7)
   figure = figure_lib.Figure(figsize=size, layout="constrained")
   figure.get_layout_engine().set(hspace=0, h_pad=0.03)
   grid = figure.subplots(rows, columns, squeeze=False)

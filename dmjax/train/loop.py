@@ -36,13 +36,13 @@ class Result(NamedTuple):
     signal: The one that asked it to stop, after which it saved its state; 0 for
       a run that is finished.
     metrics: Of the last evaluation.
-    images_per_second: Of training, without compilation and evaluation.
+    examples_per_second: Of training, without compilation and evaluation.
   """
 
   step: int
   signal: int
   metrics: dict[str, float]
-  images_per_second: float
+  examples_per_second: float
 
   @property
   def finished(self) -> bool:
@@ -103,7 +103,7 @@ def _train(run, workdir, variables, stopping):
   manager = checkpoint.open_manager(workdir, keep=config.checkpoint.keep)
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
-      note=run.method.note,
+      note=run.method.note, unit=run.domain.unit,
   )
   # However it ends: what is being saved is saved, and the curves are drawn.
   with contextlib.closing(reporter), contextlib.closing(manager):
@@ -135,7 +135,7 @@ def _train(run, workdir, variables, stopping):
         reporter.flush()
     manager.wait_until_finished()
   signal = 0 if done else asked
-  return Result(step, signal, metrics, reporter.images_per_second)
+  return Result(step, signal, metrics, reporter.examples_per_second)
 
 
 def _draw_masks(run, state, workdir):

@@ -170,7 +170,9 @@ def _note(run):
   stand_in = " and ".join(sorted(needs.before))
   notes = {
       "Where a stage is named, its output is mixed inside the network, and the"
-      " input stays as it is.": needs.hidden,
+      " input stays as it is.": needs.hidden and run.domain.pictures,
+      "Rows are mixed inside the network: they lie where their shares say.":
+          needs.hidden and run.domain.points,
       f"Guided by a stand-in for {stand_in} that needs no network.": stand_in,
       "The forward pass on the mix then changes the weights.": needs.after,
       "The pairs; what is learned of mixing them is in masks.png.":

@@ -30,7 +30,7 @@ class Reporter:
 
   `metrics.jsonl` holds one object per report. A resumed run drops the rows
   after the step it resumes from, so that no step stands there twice. The
-  `images_per_second` of a report are those of the last ten seconds, and left
+  `examples_per_second` of a report are those of the last ten seconds, and left
   out of the first where that holds nothing but the compiling call.
   """
 
@@ -42,8 +42,9 @@ class Reporter:
       total: int,
       batch_size: int,
       note: str = "",
+      unit: str = "examples",
   ):
-    self._batch_size, self._total = batch_size, total
+    self._batch_size, self._total, self._unit = batch_size, total, unit
     self._pending: list[tuple[int, Any]] = []
     self._active = jax.process_index() == 0
     self._pace, self._loss = pace.Pace(), None
@@ -64,7 +65,7 @@ class Reporter:
     workdir_lib.write_whole(path, "".join(row + "\n" for row in rows))
 
   def start(self) -> None:
-    """Starts the clock of images/s, unless it runs."""
+    """Starts the clock of examples/s, unless it runs."""
     self._pace.start()
 
   def stop(self) -> None:
@@ -73,7 +74,7 @@ class Reporter:
     self._pace.stop()
 
   @property
-  def images_per_second(self) -> float:
+  def examples_per_second(self) -> float:
     """Of the whole training while the clock ran, 0 before it did."""
     return self._pace.mean
 
@@ -87,7 +88,7 @@ class Reporter:
     words = [] if self._loss is None else [f"loss {self._loss:.3f}"]
     if self._pace.rate:
       left = self._pace.remaining((self._total - step) * self._batch_size)
-      words.append(f"{self._pace.rate:,.0f} images/s")
+      words.append(f"{self._pace.rate:,.0f} {self._unit}/s")
       words.append(f"ETA {pace.in_words(left)}")
     self._display.show(step, ", ".join(words))
 
@@ -111,7 +112,7 @@ class Reporter:
     self._check(step, sums)
     self._loss = means["loss"]
     if self._pace.rate:
-      means["images_per_second"] = self._pace.rate
+      means["examples_per_second"] = self._pace.rate
     self.write(step, {f"{name}/{k}": float(v) for k, v in means.items()})
     self._show(step)
 

@@ -53,6 +53,9 @@ def mixed_batch(
   for sources, weights in zip(mixed.sources, mixed.weights) if mixed else ():
     _draw_mix(axes, plane[sources], weights, labels[sources])
   axes.set(xlabel="first principal component", ylabel="second")
+  axes.spines[["top", "right"]].set_visible(False)
+  if mixed:
+    axes.scatter([], [], s=36, marker="D", color="black", label="mixed")
   figure.legend(loc="outside right upper", fontsize=8, frameon=False)
   figure.suptitle(title, fontsize=10)
   figure.supxlabel(note.strip(), fontsize=8)

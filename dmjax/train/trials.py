@@ -22,7 +22,8 @@ from dmjax.train import mixing
 from dmjax.train import step as step_lib
 
 _OF_BAD_OPTIONS = (
-    ArithmeticError, LookupError, TypeError, ValueError, flax.errors.FlaxError,
+    ArithmeticError, AttributeError, LookupError, TypeError, ValueError,
+    flax.errors.FlaxError,
 )
 
 

@@ -114,8 +114,10 @@ def with_absolute_paths(config: Any) -> Any:
   for section, key in places:
     if section.get(key):
       section[key] = _absolute(section[key])
-  if os.sep in config.data.name:
-    config.data.name = _absolute(config.data.name)
+  name = config.data.name
+  # Names of TFDS have slashes inside as well.
+  if os.sep in name and pathlib.Path(name).expanduser().is_dir():
+    config.data.name = _absolute(name)
   return config
 
 
