@@ -25,7 +25,15 @@ def predict(
 
   Returns:
     For each image its classes with their probabilities.
+
+  Raises:
+    ValueError: For a run on other inputs.
   """
+  if (kind := run.sources["test"].kind) != "image":
+    raise ValueError(
+        f"predict reads images, and --workdir is a run on inputs of kind {kind!r};"
+        " call run.method.predict of dmjax.load, as in its docstring"
+    )
   names = run.sources["test"].class_names
   step = jax.jit(lambda x: jax.nn.softmax(run.method.predict(state, {"x": x})))
   found = []
