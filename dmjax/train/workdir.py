@@ -15,7 +15,7 @@ from dmjax.data import base
 from dmjax.train import durations
 
 CONFIG, DATA = "config.json", "data.json"
-_FACTS = {"class_names", "kind", "mean", "shape", "shared", "size", "std"}
+_FACTS = {"class_names", "kind", "shape", "size"}
 
 # What a run may change when it goes on: how it is watched, and where its data
 # lie. What others have published makes no other run either.
@@ -182,16 +182,16 @@ def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
   facts = _read(workdir / DATA)
   if lacking := _FACTS - set(facts):
     raise ValueError(f"{workdir / DATA} is damaged: it lacks {sorted(lacking)}")
-  if facts["shared"]:
+  if facts.get("shared"):
     return {}
   # Pixels, and what else there is.
-  dtype = np.uint8 if facts["mean"] is None else np.float32
+  dtype = np.uint8 if facts.get("mean") is None else np.float32
   blank = np.zeros(facts["shape"], dtype)
   tuples = _with_tuples(facts)
   train = base.Source(
       lambda index: {"x": blank, "label": 0}, facts["size"],
-      tuples["class_names"], facts["kind"], mean=tuples["mean"],
-      std=tuples["std"],
+      tuples["class_names"], facts["kind"], mean=tuples.get("mean"),
+      std=tuples.get("std"),
   )
   found = {"train": train}
   if "unlabelled_size" in facts:
