@@ -4,9 +4,11 @@ import pytest
 
 from dmjax import recipes
 from dmjax.configs import cifar100
+from dmjax.configs import cora
 from dmjax.configs import cub200
 from dmjax.configs import digits
 from dmjax.configs import imagenet
+from dmjax.configs import tiny_imagenet
 from dmjax.configs import words
 
 
@@ -71,7 +73,48 @@ def test_attention_needs_the_transformer_of_digits():
     digits.get_config("resnet8,transmix,dm")
 
 
+def test_a_method_goes_with_any_mixer_and_with_mixup_if_none_is_said():
+  config = digits.get_config("mixupe,dm,cutmix,resnet8")
+  assert (config.method.name, config.mix.name) == ("mixupe", "cutmix")
+  assert config.loss.name == "decoupled_cross_entropy"
+  assert digits.get_config("resnet8,mixupe") == digits.get_config(
+      "resnet8,mixup,mixupe"
+  )
+  assert cora.get_config("gcn,mixupe").mix.name == "manifold_mixup"
+
+
+def test_a_method_keeps_what_the_recipe_says_of_all_methods():
+  config = cora.get_config("gcn,mixupe")
+  assert config.method.groups.head.weight_decay == 0
+  guided = digits.get_config("resnet8,saliencymix,mixupe")
+  assert guided.method.saliency == digits.get_config(
+      "resnet8,saliencymix"
+  ).method.saliency
+
+
+def test_the_command_of_mixupe_is_that_of_its_authors():
+  config = cifar100.get_config("preact_resnet50,mixupe")
+  assert (config.batch_size, config.total) == (100, "800 epochs")
+  assert (config.method.eta, config.method.tau) == (1e-3, 1.0)
+  assert (config.mix.name, config.mix.alpha) == ("mixup", 2.0)
+  assert config.mix.per_batch and config.optimizer.nesterov
+  tiny = tiny_imagenet.get_config("preact_resnet18,mixupe")
+  assert tiny.model.stem_stride == 2
+
+
+@pytest.mark.parametrize("suite, argument, says", (
+    (digits, "resnet8,mixupe,regmixup", "names two methods"),
+    (digits, "resnet8,identity,mixupe", "needs a mixer such as mixup"),
+    (digits, "deit_tiny,mixupe", "no mixupe for deit_tiny"),
+    (cifar100, "resnet18,mixupe", "no mixupe for resnet18.*leave the word"),
+))
+def test_a_method_that_does_not_fit_says_what_would(suite, argument, says):
+  with pytest.raises(ValueError, match=says):
+    suite.get_config(argument)
+
+
 def test_an_argument_is_read_back_as_the_choice_it_names():
-  for suite in (cifar100.SUITE, imagenet.SUITE, cub200.SUITE, digits.SUITE):
+  sets = cifar100, imagenet, cub200, digits, cora
+  for suite in (dataset.SUITE for dataset in sets):
     for choice in words.choices(suite):
       assert words.parse(words.argument(suite, choice), suite) == choice

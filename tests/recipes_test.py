@@ -35,7 +35,7 @@ def test_a_recipe_is_loaded_by_its_name():
 
 @pytest.mark.parametrize("text, says", (
     ("cifar10O:resnet18", "unknown dataset 'cifar10O'; did you mean 'cifar10"),
-    ("", "unknown dataset ''; valid names: aircraft, cars, .*ends in .py"),
+    ("", "unknown dataset ''; valid names: abalone, aircraft, .*ends in .py"),
     ("runs/a", "unknown dataset 'runs/a'"),
     ("table:x", "unknown dataset 'table'"),
     ("cifar100", "needs the words.*cifar100:resnet18,cutmix,dm; `dmjax recipes"

@@ -59,6 +59,15 @@ class Source(NamedTuple):
     return len(self.class_names)
 
 
+View = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def as_they_are(config: Any) -> dict[str, View]:
+  """The views of inputs that nothing augments: `weak` and `strong` alike."""
+  del config
+  return dict.fromkeys(("weak", "strong"), lambda key, x: x)
+
+
 class Domain(NamedTuple):
   """A kind of input: how it is opened, and what the engine has to know of it.
 
@@ -84,7 +93,7 @@ class Domain(NamedTuple):
   open: Callable[[Any, str, str, Any], Source]
   holds: Callable[[Any], bool]
   open_folder: Callable[[Any, str, Any], Source]
-  views: Callable[[Any], dict[str, Callable[[jax.Array, jax.Array], jax.Array]]]
+  views: Callable[[Any], dict[str, View]]
   check: Callable[[Any, Arrays], None]
   pictures: Callable[[Any], np.ndarray] | None = None
   points: Callable[[Any], np.ndarray] | None = None

@@ -169,19 +169,6 @@ def open_folder(folder: pathlib.Path, split: str, data: Any) -> base.Source:
   )
 
 
-def make_views(
-    config: Any,
-) -> dict[str, Callable[[jax.Array, jax.Array], jax.Array]]:
-  """The views of training nodes, `weak` and `strong`: the nodes as they are."""
-  del config
-  return {"weak": _as_they_are, "strong": _as_they_are}
-
-
-def _as_they_are(key, x):
-  del key
-  return x
-
-
 def check(config: Any, example: base.Arrays) -> None:
   """Raises ValueError for options of images, and for a graph that streams.
 
@@ -216,7 +203,7 @@ DOMAIN = base.Domain(
     open=open_dataset,
     holds=lambda folder: False,
     open_folder=open_folder,
-    views=make_views,
+    views=base.as_they_are,
     check=check,
     points=points,
 )

@@ -15,8 +15,6 @@ from dmjax.data import folders
 from dmjax.data import pictures
 from dmjax.data import unreadable
 
-View = Callable[[jax.Array, jax.Array], jax.Array]
-
 
 def recognises(features: Mapping[str, Any], key: Any) -> bool:
   """Whether the input of a dataset is an image."""
@@ -56,7 +54,7 @@ def open_folder(root: pathlib.Path, split: str, data: Any) -> base.Source:
   return folders.open_folder(root, split)
 
 
-def make_views(config: Any) -> dict[str, View]:
+def make_views(config: Any) -> dict[str, base.View]:
   """The views of a training image: `weak`, and `strong` on top of it.
 
   Args:

@@ -1,11 +1,10 @@
 """Sound: recordings that the network sees as log-mel spectrograms."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import functools
 import pathlib
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import tensorflow_datasets as tfds
@@ -15,8 +14,6 @@ from dmjax.data import audio_features
 from dmjax.data import base
 from dmjax.data import options
 from dmjax.data import wav_files
-
-View = Callable[[jax.Array, jax.Array], jax.Array]
 
 # The options `data.sound`.
 DEFAULTS: Mapping[str, Any] = {
@@ -156,7 +153,7 @@ def _finish(batch, shared, rate, sound):
   return batch | {"x": augment.standardise_each(spectrograms)}
 
 
-def make_views(config: Any) -> dict[str, View]:
+def make_views(config: Any) -> dict[str, base.View]:
   """The views of a training spectrogram: shifted and masked; `strong` no more.
 
   Args:
@@ -202,7 +199,7 @@ def check(config: Any, example: base.Arrays) -> None:
 
 
 def pictures(x: Any) -> np.ndarray:
-  """Spectrograms to be drawn: low bands at the bottom, loud ones white.
+  """Spectrograms to be drawn: low bands at the bottom, loud ones 1.
 
   Args:
     x: `[B, F, T, 1]`, standardised.

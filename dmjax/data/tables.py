@@ -6,11 +6,10 @@ deviation of its own rows, columns of zeros and ones too. The network
 standardises with those of the training rows; mixers see the values as they are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-import jax
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
@@ -214,19 +213,6 @@ def _statistics(x):
   return np.mean(x, axis=0, dtype=np.float64), std
 
 
-def make_views(
-    config: Any,
-) -> dict[str, Callable[[jax.Array, jax.Array], jax.Array]]:
-  """The views of a training row, `weak` and `strong`: the row as it is."""
-  del config
-  return {"weak": _as_it_is, "strong": _as_it_is}
-
-
-def _as_it_is(key, x):
-  del key
-  return x
-
-
 def check(config: Any, example: base.Arrays) -> None:
   """Raises ValueError for options of images that are set.
 
@@ -251,7 +237,7 @@ DOMAIN = base.Domain(
     open=open_dataset,
     holds=holds,
     open_folder=open_folder,
-    views=make_views,
+    views=base.as_they_are,
     check=check,
     points=points,
 )

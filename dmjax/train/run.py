@@ -221,9 +221,7 @@ def restore(
 def load(
     workdir: pathlib.Path | str, step: int | None = None
 ) -> tuple[Run, methods.TrainState]:
-  """A trained run, for one's own code; its dataset need not be there.
-
-  But that of a graph, which is part of what the network is given.
+  """A trained run, for one's own code; of data, a graph alone has to be there.
 
       run, state = dmjax.load("runs/a")
       logits = run.method.predict(state, {"x": images})   # In [0, 1].
