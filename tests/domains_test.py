@@ -1,5 +1,6 @@
 """Every kind of input trains, resumes, evaluates and is drawn by one engine."""
 
+import pathlib
 import shutil
 
 import jax.numpy as jnp
@@ -85,6 +86,16 @@ def test_a_run_is_loaded_and_evaluated_without_its_training_data(runs, kind):
   assert logits.shape == (1, 10) and np.isfinite(logits).all()
   metrics = loop.evaluate(run.config, workdir)
   np.testing.assert_allclose(metrics["nll"], result.metrics["nll"], rtol=1e-5)
+
+
+def test_a_run_named_by_a_relative_path_is_read_and_goes_on(
+    runs, tmp_path, monkeypatch
+):
+  shutil.copytree(runs("table")[0], tmp_path / "run")
+  monkeypatch.chdir(tmp_path)
+  assert int(dmjax.load("run")[1].step) == 4
+  result = loop.train(smoke("table"), pathlib.Path("run"))
+  assert result.step == 4 and not pathlib.Path("run/damaged").exists()
 
 
 def test_the_statistics_of_a_table_are_kept_with_the_run(runs):

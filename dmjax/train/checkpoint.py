@@ -42,7 +42,7 @@ def open_manager(
       ),
   ])
   options = ocp.CheckpointManagerOptions(preservation_policy=kept)
-  directory = (workdir / "checkpoints").absolute()
+  directory = _folder(workdir)
   return ocp.CheckpointManager(directory, options=options)
 
 
@@ -73,9 +73,14 @@ def save(
   )
 
 
+def _folder(workdir):
+  """Where the checkpoints are. Orbax reads nothing from a relative path."""
+  return (workdir / "checkpoints").absolute()
+
+
 def steps_of(workdir: pathlib.Path) -> list[int]:
   """The steps of the checkpoints of a run that are whole, the newest first."""
-  found = (workdir / "checkpoints").glob("[0-9]*")
+  found = _folder(workdir).glob("[0-9]*")
   return sorted((int(p.name) for p in found if p.name.isdigit()), reverse=True)
 
 
@@ -94,7 +99,7 @@ def best_step(workdir: pathlib.Path, metric: str = "top1") -> int:
   """
   found = {}
   for step in steps_of(workdir):
-    data, _ = _unless_damaged(_host_side, workdir / "checkpoints" / str(step))
+    data, _ = _unless_damaged(_host_side, _folder(workdir) / str(step))
     if data and metric in data["metrics"]:
       found[step] = data["metrics"][metric]
   if not found:
@@ -135,7 +140,7 @@ def restore(
         f" {steps_of(workdir) or 'none'}"
     )
   for each in steps_of(workdir) if step is None else [step]:
-    directory = workdir / "checkpoints" / str(each)
+    directory = _folder(workdir) / str(each)
     found, error = _try_to_read(directory, like)
     if not _anywhere(error is not None):
       return found
