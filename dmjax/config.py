@@ -39,6 +39,11 @@ def default() -> ml_collections.ConfigDict:
           # of each; all if empty. Drawn by a seed of its own.
           "labels": "",
           "labels_seed": 0,
+          # The share of the labels of `train` that are replaced by another
+          # class, each as often. Evaluation then also tells how many of them
+          # the network has learned. Drawn by a seed of its own.
+          "label_noise": 0.0,
+          "label_noise_seed": 0,
           # `resident` (the split on the device) or `streaming` (Grain).
           "pipeline": "resident",
           "workers": 0,

@@ -19,6 +19,7 @@ import json
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 import tqdm
 
@@ -191,6 +192,7 @@ def compile_variant(
     name, variant, setting, seed, data_dir, held_out, smoke
 ):
   """Run, step and evaluation, for all seeds that have the same test rows."""
+  jax.clear_caches()  # A process may hold so many compiled functions alone.
   config = config_of(name, variant, json.loads(setting), smoke)
   config.data.dir = data_dir
   run = run_lib.assemble(config, **_sources(name, seed, data_dir, held_out))

@@ -1,12 +1,12 @@
 """The sets of `experiments.mixupe`, and the rows that a seed draws of them."""
 
 from collections.abc import Mapping
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from dmjax.data import base
+from dmjax.data import labels
 
 _SPEAKERS = ("george", "jackson", "nicolas", "theo", "yweweler")
 
@@ -118,27 +118,5 @@ def rows_of_seed(
   if held_out or chosen.rows:
     train = base.subset(train, rows)
   if chosen.noise:
-    train = with_noise(train, chosen.noise, seed)
+    train = labels.with_noise(train, chosen.noise, seed)
   return {"train": train, "test": test}
-
-
-def with_noise(source: base.Source, share: float, seed: int) -> base.Source:
-  """The source with a share of its labels replaced, each by another class."""
-  rng = np.random.default_rng((seed, 2))
-  wrong = rng.random(source.size) < share
-  shift = rng.integers(1, source.num_classes, source.size)
-
-  def label(index, of):
-    moved = (of + int(shift[index])) % source.num_classes
-    return moved if wrong[index] else of
-
-  def read(index):
-    example = source.read(index)
-    return example | {"label": label(index, int(example["label"]))}
-
-  known = source.label and functools.partial(_label, source.label, label)
-  return source._replace(read=read, label=known)
-
-
-def _label(of, noisy, index):
-  return noisy(index, of(index))

@@ -76,11 +76,16 @@ def test_validation_rows_are_not_trained_on_and_are_those_of_every_seed():
 
 def test_noise_replaces_its_share_of_labels_by_another_class():
   source = SOURCES["train"]._replace(size=4000)
-  noisy = sets.with_noise(source, 0.4, seed=3)
+  set_ = sets.Set("wine:mlp", 1, noise=0.4)
+  noisy, again, other = (
+      sets.rows_of_seed(set_, SOURCES | {"train": source}, seed, False)["train"]
+      for seed in (3, 3, 4)
+  )
   wrong = labels(noisy) != labels(source)
   assert abs(wrong.mean() - 0.4) < 0.03
   assert (labels(noisy) == [noisy.label(row) for row in range(4000)]).all()
-  assert (labels(noisy) == labels(sets.with_noise(source, 0.4, seed=3))).all()
+  assert (labels(noisy) == labels(again)).all()
+  assert (labels(noisy) != labels(other)).any()
 
 
 def test_a_difference_is_that_of_the_same_seeds():

@@ -66,6 +66,32 @@ class AttentionTest(parameterized.TestCase):
     self.assertGreaterEqual(jnp.min(attention), 0)
     self.assertLess(jnp.max(jnp.sum(attention, axis=1)), 1)
 
+  def test_the_attention_of_every_block_leaves_all_else_as_it_is(self):
+    model = models.create(
+        "deit_tiny", num_classes=2, depth=3, width=12, heads=2, patch=4
+    )
+    x = jax.random.normal(jax.random.key(1), (2, 8, 12, 3))
+    names = (None, "attentions", "attention", "stage2", "tokens")
+
+    @jax.jit
+    def run(key):
+      variables = model.init(key, x, train=False)
+      return [
+          model.apply(variables, x, train=False, features=name)
+          for name in names
+      ]
+
+    logits, (beside, weights), *others = run(jax.random.key(0))
+    chex.assert_shape(weights, (2, 3, 7, 7))
+    np.testing.assert_allclose(jnp.sum(weights, axis=3), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        weights[:, -1, 0, 1:], others[0][1], rtol=1e-6
+    )
+    for each in (beside, *(pair[0] for pair in others)):
+      np.testing.assert_array_equal(each, logits)
+    shapes = [pair[1].shape for pair in others]
+    self.assertEqual(shapes, [(2, 6), (2, 2, 3, 12), (2, 2, 3, 12)])
+
   @parameterized.parameters((8, 12, 4, 2), (14, 14, 7, 3), (6, 9, 3, 1))
   def test_shifted_windows_see_only_true_neighbours(self, h, w, side, shift):
     visible = swin.neighbours(h, w, side, shift)

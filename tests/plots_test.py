@@ -65,6 +65,15 @@ def test_losses_that_do_not_compare_share_no_axis(drawn, tmp_path):
   assert accuracy.yaxis.get_major_formatter().format_pct(0.5, 1) == "50%"
 
 
+def test_what_is_memorised_has_a_panel_of_its_own(drawn, tmp_path):
+  shares = {"test/memorised": 0.25, "test/train_top1_true": 0.5}
+  plots.curves([evaluated(1), evaluated(2) | shares], tmp_path / "curves.png")
+  *_, accuracy, noise = drawn[0].axes
+  assert len(drawn[0].axes) == 4 and len(accuracy.lines) == 3
+  labels = [line.get_label() for line in noise.lines]
+  assert labels == ["true labels: 50.0%", "wrong labels, memorised: 25.0%"]
+
+
 def test_a_title_names_dataset_network_mixer_and_loss():
   pair = {"name": "choose", "mixers": ({"name": "mixup"}, {"name": "cutmix"})}
   config = {

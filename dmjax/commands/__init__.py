@@ -10,7 +10,10 @@ from dmjax.commands import listing
 from dmjax.commands import predict
 from dmjax.commands import prepare
 from dmjax.commands import preview
+from dmjax.commands import probe
 from dmjax.commands import recipes
 from dmjax.commands import train
 
-COMMANDS = (train, evaluate, predict, preview, recipes, listing, prepare)
+COMMANDS = (
+    train, evaluate, probe, predict, preview, recipes, listing, prepare,
+)

@@ -13,6 +13,8 @@ _ROWS = (
     ("ECE, 15 bins", "ece", "{:.2%}"),
     ("mixed top-1 (one of the two classes)", "mixed_top1", "{:.2%}"),
     ("mixed top-2 (both classes)", "mixed_top2", "{:.2%}"),
+    ("training top-1, by the true labels", "train_top1_true", "{:.2%}"),
+    ("wrong labels that are memorised", "memorised", "{:.2%}"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Labelled subsets: a few labels of each class, drawn by a seed."""
+"""Labelled subsets and wrong labels, both drawn by a seed."""
 
 from concurrent import futures
 import os
@@ -63,3 +63,59 @@ def read_all(source: base.Source) -> np.ndarray:
         unit="img", leave=False, delay=1.0,
     )
     return np.array(list(found), np.int32)
+
+
+def with_noise(source: base.Source, share: float, seed: int) -> base.Source:
+  """The source with a share of its labels replaced, each by another class.
+
+  Symmetric noise: which labels are replaced does not depend on the class, and
+  each of the other classes is as likely. The wrong labels of a share are among
+  those of a larger one.
+
+  Args:
+    source: The source.
+    share: In [0, 1), rounded to whole examples.
+    seed: Of the draw.
+
+  Returns:
+    The source; its examples also have their `true_label`.
+
+  Raises:
+    ValueError: For a share out of range, and where there is no other class.
+  """
+  check_noise("share", share)
+  if source.num_classes < 2:
+    raise ValueError(
+        "source must have two classes or more for wrong labels, got"
+        f" {list(source.class_names)}"
+    )
+  # A stream of its own: `draw` may have the same seed.
+  rng = np.random.default_rng((seed, 2))
+  shift = rng.integers(1, source.num_classes, source.size)
+  right = rng.permutation(source.size)[round(share * source.size) :]
+  shift[right] = 0
+
+  def noisy(index, label):
+    if not 0 <= label < source.num_classes:
+      return label  # Left to those who refuse it.
+    return (label + int(shift[index])) % source.num_classes
+
+  def read(index):
+    example = source.read(index)
+    true = int(example["label"])
+    labels = {"label": noisy(index, true), "true_label": np.int32(true)}
+    return example | labels
+
+  return source._replace(
+      read=read, present=(),
+      label=source.label and (lambda i: noisy(i, int(source.label(i)))),
+  )
+
+
+def check_noise(name: str, share: float) -> None:
+  """Raises ValueError, with the name, unless the share is in [0, 1)."""
+  if not 0 <= share < 1:
+    raise ValueError(
+        f"{name} must lie in [0, 1), got {share!r}; 0.2 replaces a fifth of the"
+        " labels"
+    )

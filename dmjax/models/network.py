@@ -20,8 +20,8 @@ class Network(NamedTuple):
     init: `(key, x) -> variables`.
     train: `(variables, x, key, *, hook=None, features=None) -> (out, model
       state)`, with dropout and batch statistics.
-    predict: `(variables, x, *, features=None) -> out`, without either. `out` is
-      the logits, with `features` the logits and what is named.
+    predict: `(variables, x, *, hook=None, features=None) -> out`, without
+      either. `out` is the logits, with `features` the logits and what is named.
   """
 
   init: Callable[..., dict[str, Any]]

@@ -89,9 +89,10 @@ class ViT(nn.Module):
       hook: `x = hook(stage, x)` after the input (stage 0) and every block.
       features: What to return beside the logits: a block, as `stage6`, for
         the map `[B, h, w, D]` of its patch tokens; `tokens` for those of the
-        last block after the norm, as the head sees the class token; or
+        last block after the norm, as the head sees the class token;
         `attention` for that of the last block's class token to the T patches,
-        `float32[B, T]`, the mean over heads.
+        `float32[B, T]`; or `attentions` for those of all tokens to all others
+        in every block, `float32[B, depth, 1 + T, 1 + T]`. Of heads the mean.
 
     Returns:
       The logits, or the logits and the features.
@@ -101,14 +102,16 @@ class ViT(nn.Module):
     """
     hook = hook or layers.no_hook
     x, grid = self._embed(hook(0, x).astype(self.dtype))
-    maps = {}
+    maps, attentions = {}, []
     (rates,) = layers.drop_rates(self.drop_path, (self.depth,))
     for index, rate in enumerate(rates):
       block = Block(self.heads, rate, self.dtype, name=f"block{index}")
       x, weights = block(x, train)
       x = hook(index + 1, x)
+      attentions.append(jnp.mean(weights, axis=1))
       maps[f"stage{index + 1}"] = x[:, 1:].reshape(*grid, self.width)
     maps["attention"] = jnp.mean(weights[:, :, 0, 1:], axis=1)
+    maps["attentions"] = jnp.stack(attentions, axis=1)
     norm = nn.LayerNorm(1e-6, dtype=jnp.float32, name="norm")
     maps["tokens"] = norm(x[:, 1:]).reshape(*grid, self.width)
     logits = layers.dense(self.num_classes, jnp.float32, name="head")(

@@ -14,6 +14,10 @@ _ACCURACIES = {
     "test/mixed_top1": "mixed, one of the two",
     "test/mixed_top2": "mixed, both",
 }
+_OF_NOISE = {
+    "test/train_top1_true": "true labels",
+    "test/memorised": "wrong labels, memorised",
+}
 
 
 def title_of(config: Mapping[str, Any]) -> str:
@@ -42,6 +46,8 @@ def _mixer_in_words(spec):
 def curves(rows: Rows, path: pathlib.Path, *, title: str = "") -> None:
   """Training loss, test NLL and test accuracies against the step.
 
+  Where training labels were replaced, so are the shares that are learned.
+
   The two losses have panels of their own, because their difference says
   nothing: that of training is of mixed images, cannot fall below the entropy of
   their labels, and holds what else the method minimises, where the NLL is that
@@ -52,12 +58,15 @@ def curves(rows: Rows, path: pathlib.Path, *, title: str = "") -> None:
     path: The picture.
     title: Above it.
   """
-  figure = figure_lib.Figure(figsize=(10, 2.8), layout="constrained")
-  panels = figure.subplots(1, 3)
+  noisy = any("test/memorised" in row for row in rows)
+  size = (15 if noisy else 10, 2.8)
+  figure = figure_lib.Figure(figsize=size, layout="constrained")
+  panels = figure.subplots(1, 4 if noisy else 3)
   _lines(panels[0], rows, {"train/loss": "training"}, "training loss, mixed")
   _lines(panels[1], rows, {"test/nll": "test"}, "test NLL, clean")
   _lines(panels[2], rows, _ACCURACIES, "test accuracy")
-  panels[2].yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
+  if noisy:
+    _lines(panels[3], rows, _OF_NOISE, "training rows, labels replaced")
   last = max([row["step"] for row in rows], default=1)
   for axes in panels:
     axes.set_xlim(0, 1.02 * last)
@@ -65,11 +74,13 @@ def curves(rows: Rows, path: pathlib.Path, *, title: str = "") -> None:
     axes.set(xlabel="step")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-  if panels[2].lines:  # Beside the panel, where no curve can run into it.
-    panels[2].legend(
-        frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=9,
-        title="at the last evaluation", alignment="left",
-    )
+  for axes in panels[2:]:
+    axes.yaxis.set_major_formatter(ticker.PercentFormatter(1.0))
+    if axes.lines:  # Beside the panel, where no curve can run into it.
+      axes.legend(
+          frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=9,
+          title="at the last evaluation", alignment="left",
+      )
   figure.suptitle(title, fontsize=11)
   figure.savefig(path, dpi=150)
 
@@ -81,7 +92,7 @@ def _lines(axes, rows, names, title):
     points = [(row["step"], row[name]) for row in rows if name in row]
     if points:
       marked = name.startswith("test/") or len(points) == 1
-      if "top" in name:
+      if name in _ACCURACIES | _OF_NOISE:
         label = f"{label}: {points[-1][1]:.1%}"
       axes.plot(
           *zip(*points), marker="o" if marked else "", label=label,

@@ -18,7 +18,7 @@ def open_sources(
   Args:
     config: The configuration.
     given: Sources that take the place of its own, as they are: no labels are
-      drawn from one.
+      drawn from one, and none replaced.
 
   Returns:
     `train`, `test` and, for semi-supervised training, `unlabelled`; the rows,
@@ -35,6 +35,10 @@ def open_sources(
   if data.labels and "train" in opened:
     labelled = labels.draw(opened["train"], data.labels, data.labels_seed)
     opened["train"] = base.subset(opened["train"], labelled)
+  if data.label_noise and "train" in opened:
+    opened["train"] = labels.with_noise(
+        opened["train"], data.label_noise, data.label_noise_seed
+    )
   if "unlabelled" in opened:
     opened["unlabelled"] = base.unlabelled(opened["unlabelled"])
   return given | opened, labelled

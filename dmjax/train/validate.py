@@ -42,6 +42,7 @@ _BOUNDS = {
     "data.repeats": (1, math.inf),
     "data.test_image_size": (0, math.inf),
     "data.test_resize": (0, math.inf),
+    "data.label_noise_seed": (0, 2**32 - 1),
     "data.labels_seed": (0, 2**32 - 1),
     "data.workers": (0, math.inf),
     "evaluate.batch_size": (1, math.inf),
@@ -214,6 +215,7 @@ def _check_data(data):
     augment.parse_policy(data.auto_augment)
   if data.labels:
     labels.parse(data.labels)
+  labels.check_noise("data.label_noise", data.label_noise)
   scale = tuple(data.crop_scale)
   numbers = len(scale) == 2 and all(map(_is_number, scale))
   if scale and not (numbers and 0 < scale[0] <= scale[1] <= 1):
