@@ -51,10 +51,16 @@ def save(
 def curves(
     axes: Any, cases, metrics: Mapping[str, Any], *, metric: str
 ) -> None:
-  """The metric over the place of the cases, a colour for each series."""
+  """The metric over the place of the cases.
+
+  A style for each run, and a colour for each series, or for each run where there
+  is but one.
+  """
   series = list(dict.fromkeys(case.series for case in cases))
-  for style, (run, of_cases) in zip(_STYLES * len(metrics), metrics.items()):
+  for place, (run, of_cases) in enumerate(metrics.items()):
+    style = _STYLES[place % len(_STYLES)]
     for number, name in enumerate(series):
+      number = number if len(series) > 1 else place
       points = [
           (case.place, each[metric]) for case, each in zip(cases, of_cases)
           if case.series == name
