@@ -92,12 +92,26 @@ def batch(channels=3):
   return {"x": x, "label": jnp.arange(8) % 4}
 
 
+@functools.cache
+def resnet():
+  return models.create_network("resnet8", num_classes=4, widths=(4, 8, 8))
+
+
+@functools.cache
+def first_state(network):
+  """The state that training of `network` begins with, whatever mixes."""
+  method = methods.supervised(network(), mixers.identity, LOSS)
+  return jax.jit(method.init)(jax.random.key(0), batch())
+
+
 def test_the_tokens_that_regions_see_are_those_under_the_head():
   """The mean of the class token through the head, by hand, is the logits."""
   net, x = vit(), batch()["x"]
-  variables = net.init(jax.random.key(0), x)
-  _, last = net.predict(variables, x, features="stage1")
-  logits, tokens = net.predict(variables, x, features="tokens")
+  variables = {"params": first_state(vit).params}
+  see = jax.jit(lambda: [
+      net.predict(variables, x, features=name) for name in ("stage1", "tokens")
+  ])
+  (_, last), (logits, tokens) = see()
   norm = jax.device_get(variables["params"]["norm"])
   last = np.asarray(last, np.float64)
   centred = last - last.mean(-1, keepdims=True)
@@ -112,20 +126,27 @@ def test_a_method_with_regions_adds_their_terms():
   mixer = functools.partial(mixers.smmix, per_batch=True, partner="flip")
   plain = methods.supervised(vit(), mixer, LOSS)
   whole = methods.supervised(vit(), mixer, LOSS, regions=True)
-  state = jax.jit(plain.init)(jax.random.key(0), data)
+  state = first_state(vit)
+
+  @jax.jit
+  def terms_by_hand(params):
+    mix_key, model_key = jax.random.split(key)
+    clean, attention = vit().predict(
+        {"params": params}, data["x"], features="attention"
+    )
+    mixed = mixer(mix_key, data["x"], attention=attention)
+    (logits, tokens), _ = vit().train(
+        {"params": params}, mixed.x, model_key, features="tokens"
+    )
+    return regions.region_terms(
+        LOSS, params["head"], tokens, clean, logits, mixed,
+        data["label"][mixed.sources],
+    )
+
   without = lose(plain, state.params, state, data, key)
   with_them = lose(whole, state.params, state, data, key)
-  variables = {"params": state.params}
-  mix_key, model_key = jax.random.split(key)
-  clean, attention = vit().predict(variables, data["x"], features="attention")
-  mixed = mixer(mix_key, data["x"], attention=attention)
-  (logits, tokens), _ = vit().train(
-      variables, mixed.x, model_key, features="tokens"
-  )
-  terms = regions.region_terms(
-      LOSS, state.params["head"], tokens, clean, logits, mixed,
-      data["label"][mixed.sources],
-  )
+  terms = terms_by_hand(state.params)
+  assert np.abs(terms).max() > 1e-3
   np.testing.assert_allclose(with_them, without + terms.mean(), rtol=1e-5)
 
 
@@ -148,23 +169,20 @@ def test_regions_do_not_go_with_labels_that_attention_weighs():
 
 
 @functools.cache
-def resnet():
-  return models.create_network("resnet8", num_classes=4, widths=(4, 8, 8))
-
-
-@functools.cache
 def clean_loss():
   """The loss of unmixed images, and its gradient, compiled once."""
   method = methods.supervised(resnet(), mixers.identity, LOSS)
   return jax.jit(lambda *a: method.loss(*a)[0])
 
 
-@pytest.mark.parametrize("mixer", (mixers.mixup, mixers.manifold_mixup))
+@pytest.mark.parametrize("mixer", (
+    mixers.mixup, functools.partial(mixers.manifold_mixup, stages=(1,)),
+))
 def test_after_its_time_a_mixer_leaves_images_as_they_are(mixer):
   data, key = batch(), jax.random.key(3)
   method = methods.supervised(resnet(), mixer, LOSS, until=5)
   always = methods.supervised(resnet(), mixer, LOSS)
-  state = jax.jit(always.init)(jax.random.key(0), data)
+  state = first_state(resnet)
   # The head begins so small that every loss is the logarithm of 4.
   state = state.replace(params=jax.tree.map(lambda p: 30 * p, state.params))
   at = jax.jit(lambda state: method.loss(state.params, state, data, key)[0])
@@ -191,26 +209,31 @@ def test_until_is_read_as_a_duration_of_the_run():
   method = methods.METHODS["supervised"](parts, until="3 epochs")
   assert seen == [("method.until", "3 epochs")]
   data = batch()
-  state = jax.jit(method.init)(jax.random.key(0), data).replace(step=30)
+  state = first_state(resnet).replace(step=30)
   found = lose(method, state.params, state, data, jax.random.key(3))
   plain = clean_loss()(state.params, state, data, jax.random.key(3))
   np.testing.assert_allclose(found, plain, rtol=1e-5)
+
+
+def clean_by_hand(params):
+  """The loss of the unmixed images."""
+  logits = jax.jit(vit().predict)({"params": params}, batch()["x"])
+  logs = log_softmax(np.asarray(logits, np.float64))
+  return -np.mean(logs[np.arange(8), batch()["label"]])
 
 
 @pytest.mark.parametrize("name", ("mixup", "attentivemix", "manifold_mixup"))
 def test_regmixup_is_the_clean_loss_and_eta_times_the_mixed(name):
   """The network without batch norm, so that both passes may be apart."""
   data, key, eta = batch(), jax.random.key(4), 0.3
-  mixer = functools.partial(mixers.MIXERS[name], per_batch=True)
+  stages = {"stages": (1,)} if name == "manifold_mixup" else {}
+  mixer = functools.partial(mixers.MIXERS[name], per_batch=True, **stages)
   both = methods.regmixup(vit(), mixer, LOSS, eta=eta)
   mixed = methods.supervised(vit(), mixer, LOSS)
-  state = jax.jit(mixed.init)(jax.random.key(0), data)
+  state = first_state(vit)
   found, aux = jax.jit(both.loss)(state.params, state, data, key)
   of_mixed = lose(mixed, state.params, state, data, key)
-  logits = vit().predict({"params": state.params}, data["x"])
-  of_clean = -np.mean(
-      log_softmax(np.asarray(logits, np.float64))[np.arange(8), data["label"]]
-  )
+  of_clean = clean_by_hand(state.params)
   np.testing.assert_allclose(found, of_clean + eta * of_mixed, rtol=1e-5)
   total, count = aux.metrics["loss"]
   np.testing.assert_allclose(total / count, found, rtol=1e-6)
@@ -221,23 +244,28 @@ def test_regmixup_weighs_labels_by_the_attention_of_the_mixed_images():
   data, key = batch(), jax.random.key(5)
   both = methods.regmixup(vit(), mixers.transmix, LOSS)
   mixed = methods.supervised(vit(), mixers.transmix, LOSS)
-  state = jax.jit(mixed.init)(jax.random.key(0), data)
-  clean = methods.supervised(vit(), mixers.identity, LOSS)
-  each = [
-      lose(m, state.params, state, data, key) for m in (both, mixed, clean)
-  ]
-  np.testing.assert_allclose(each[0], each[1] + each[2], rtol=1e-5)
+  state = first_state(vit)
+  found, of_mixed = (
+      lose(m, state.params, state, data, key) for m in (both, mixed)
+  )
+  of_clean = clean_by_hand(state.params)
+  np.testing.assert_allclose(found, of_mixed + of_clean, rtol=1e-5)
 
 
 def test_regmixup_normalises_clean_and_mixed_images_together():
   data, key = batch(), jax.random.key(6)
   method = methods.regmixup(resnet(), mixers.mixup, LOSS)
-  state = jax.jit(method.init)(jax.random.key(0), data)
+  state = first_state(resnet)
   _, aux = jax.jit(method.loss)(state.params, state, data, key)
-  mix_key, model_key = jax.random.split(key)
-  x = jnp.concatenate([data["x"], mixers.mixup(mix_key, data["x"]).x])
-  variables = {"params": state.params, **state.model_state}
-  _, expected = resnet().train(variables, x, model_key)
+
+  @jax.jit
+  def together(state):
+    mix_key, model_key = jax.random.split(key)
+    x = jnp.concatenate([data["x"], mixers.mixup(mix_key, data["x"]).x])
+    variables = {"params": state.params, **state.model_state}
+    return resnet().train(variables, x, model_key)[1]
+
+  expected = together(state)
   jax.tree.map(
       functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6),
       aux.model_state, expected,
