@@ -114,9 +114,15 @@ def test_aircraft_is_read_from_its_published_layout(tmp_path, few_classes):
   assert test.read(0)["x"].shape == (60, 90, 3)
 
 
-@pytest.mark.parametrize("name", recipes.DATASETS)
+# Tables that TFDS does not have: prepared by a builder of one's own, or as csv.
+NOT_PREPARED = ("letter", "spambase", "abalone")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in recipes.DATASETS if name not in NOT_PREPARED]
+)
 def test_every_dataset_has_a_builder(name):
-  builder = data_of(name)["name"]
+  builder = importlib.import_module(f"dmjax.configs.{name}").SUITE.data["name"]
   assert builder in sources.BUILDERS or builder in tfds.list_builders(
       with_community_datasets=False
   )
