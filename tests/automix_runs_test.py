@@ -84,15 +84,8 @@ def test_all_groups_are_clipped_by_one_norm():
   np.testing.assert_allclose(updates["mix_block"], -0.8, rtol=1e-6)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-  """A run that nothing interrupted."""
-  workdir = tmp_path_factory.mktemp("automix")
-  return workdir, loop.train(tiny_automix_config.get_config(), workdir)
-
-
-def test_a_run_reports_the_mask(finished):
-  workdir, result = finished
+def test_a_run_reports_the_mask(tiny_automix_run):
+  workdir, result = tiny_automix_run
   assert result.finished and result.step == 24
   last = [r for r in progress.read_metrics(workdir) if "train/loss" in r][-1]
   assert {"train/mask_gap", "train/mask_loss", "train/mix_block_loss"} <= set(last)
@@ -101,14 +94,15 @@ def test_a_run_reports_the_mask(finished):
   )
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_sigterm_saves_and_the_run_resumes_bit_for_bit(
-    finished, tmp_path, monkeypatch
+    tiny_automix_run, tmp_path, monkeypatch
 ):
   terminate_at(monkeypatch, 7)
   stopped = loop.train(tiny_automix_config.get_config(), tmp_path)
   assert not stopped.finished and stopped.step == 7
   assert loop.train(tiny_automix_config.get_config(), tmp_path).finished
-  assert_same_state(finished[0], tmp_path)
+  assert_same_state(tiny_automix_run[0], tmp_path)
 
 
 def test_a_second_average_is_refused(tmp_path):

@@ -49,5 +49,39 @@ def forget_what_was_compiled():
   """Every compiled function keeps memory maps, and a process may have 65530."""
   yield
   maps = pathlib.Path("/proc/self/maps")
-  if not maps.exists() or maps.read_text().count("\n") > 10_000:
+  if not maps.exists() or maps.read_text().count("\n") > 8_000:
     jax.clear_caches()
+
+
+@pytest.fixture
+def without_pictures(monkeypatch):
+  """Runs draw no pictures, which take as long as what the tests train."""
+  from dmjax.train import loop  # pylint: disable=g-import-not-at-top
+
+  for draw in ("save", "save_masks"):
+    monkeypatch.setattr(loop.preview, draw, lambda *_: None)
+  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_, **__: None)
+
+
+def trained(config, workdir):
+  """The workdir of a run that nothing interrupted, and how it ended."""
+  from dmjax.train import loop  # pylint: disable=g-import-not-at-top
+
+  return workdir, loop.train(config, workdir)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+  """That of `tiny_config`; whoever would change it makes a copy."""
+  from tests import tiny_config  # pylint: disable=g-import-not-at-top
+
+  return trained(tiny_config.get_config(), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_automix_run(tmp_path_factory):
+  """That of `tiny_automix_config`, likewise."""
+  from tests import tiny_automix_config  # pylint: disable=g-import-not-at-top
+
+  workdir = tmp_path_factory.mktemp("automix")
+  return trained(tiny_automix_config.get_config(), workdir)

@@ -87,11 +87,27 @@ def test_a_function_of_ones_own_has_to_say_what_it_needs():
     methods.supervised(network("puzzlemix"), mixer, losses.mixup_cross_entropy)
 
 
+ALONE = functools.partial(mixers.puzzlemix, blocks=4, lam=0.5)
+
+
+@jax.jit
+def by_hand(variables, data, mix_key, model_key):
+  """The loss of a mix by the gradient of the network itself."""
+  net = network("puzzlemix")
+  guide = guidance.make_guide(
+      net, mixers.needs("saliency"), saliency="input_gradient"
+  )
+  mixed = ALONE(mix_key, data["x"], **guide(variables, data))
+  logits, _ = net.train(variables, mixed.x, model_key)
+  return losses.mixup_cross_entropy(
+      logits, data["label"][mixed.sources], mixed.weights
+  ).mean()
+
+
 @pytest.mark.parametrize("inside", ("closure", "combinator", "both"))
 def test_a_guided_mixer_gets_its_guidance_wherever_it_is(inside):
   """The loss is that of the mixer alone, with the map it should be given."""
-  alone = functools.partial(mixers.puzzlemix, blocks=4, lam=0.5)
-  mixer = alone if inside == "combinator" else closure(alone)
+  mixer = ALONE if inside == "combinator" else closure(ALONE)
   if inside != "closure":
     mixer = functools.partial(mixers.sometimes, mixer=mixer, p=1.0)
   needs = mixers.needs("saliency")
@@ -99,22 +115,15 @@ def test_a_guided_mixer_gets_its_guidance_wherever_it_is(inside):
   method = methods.supervised(
       net, mixer, losses.mixup_cross_entropy, guidance=needs
   )
-  state = method.init(jax.random.key(0), data)
+  state = jax.jit(method.init)(jax.random.key(0), data)
   found, _ = jax.jit(method.loss)(state.params, state, data, key)
   variables = {"params": state.params, **state.model_state}
-  maps = guidance.make_guide(net, needs, saliency="input_gradient")(
-      variables, data
-  )
   mix_key, model_key = jax.random.split(key)
   if inside != "closure":
     # As `sometimes` and `choose` split their key among two mixers.
     mix_key = jax.random.split(jax.random.split(mix_key)[1])[0]
-  mixed = alone(mix_key, data["x"], **maps)
-  logits, _ = net.train(variables, mixed.x, model_key)
-  expected = losses.mixup_cross_entropy(
-      logits, data["label"][mixed.sources], mixed.weights
-  )
-  np.testing.assert_allclose(found, expected.mean(), rtol=1e-4)
+  expected = by_hand(variables, data, mix_key, model_key)
+  np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
@@ -140,16 +149,20 @@ def test_training_mixes_the_pixels_that_the_mixer_is_given_by_hand():
   prepared = data.select(data.rows(np.arange(16)), data.shared)
   pixels = np.stack([run.sources["train"].read(i)["x"] for i in range(16)])
   np.testing.assert_allclose(prepared["x"], pixels / 255, atol=1e-6)
-  state = method.init(jax.random.key(0), prepared)
-  method.loss(state.params, state, prepared, jax.random.key(1))
-  key, x, maps, mixed = seen[0]
-  by_hand = mixers.puzzlemix(
-      key, jnp.asarray(pixels / 255, jnp.float32), blocks=(2, 4, 8), **maps
-  )
-  np.testing.assert_array_equal(mixed.mask, by_hand.mask)
-  np.testing.assert_allclose(mixed.x, by_hand.x, atol=1e-6)
+  state = jax.jit(method.init)(jax.random.key(0), prepared)
+
+  @jax.jit
+  def what_was_seen(state):
+    method.loss(state.params, state, prepared, jax.random.key(1))
+    return seen[-1]
+
+  key, x, maps, mixed = what_was_seen(state)
+  own = jax.jit(functools.partial(mixers.puzzlemix, blocks=(2, 4, 8)))
+  plain = own(key, jnp.asarray(pixels / 255, jnp.float32), **maps)
+  np.testing.assert_array_equal(mixed.mask, plain.mask)
+  np.testing.assert_allclose(mixed.x, plain.x, atol=1e-6)
   # The seams of normalised pixels are others.
-  shifted = mixers.puzzlemix(key, (x - 0.7) / 0.05, blocks=(2, 4, 8), **maps)
+  shifted = own(key, (x - 0.7) / 0.05, **maps)
   assert np.any(shifted.mask != mixed.mask)
 
 
@@ -175,23 +188,23 @@ def of_every_kind():
 
 @pytest.mark.parametrize("name", of_every_kind())
 def test_a_mixer_of_every_kind_trains_with_dm_from_its_configuration(name):
-  """Twenty steps on one batch, on two devices: finite, and parameters move."""
+  """Twenty steps on one batch, on all devices: finite, and parameters move."""
   network = "deit_tiny" if name in ATTENTION else "resnet8"
   run = run_lib.assemble(recipes.load(f"digits:{network},{name},dm,smoke"))
   state, optimizer = first_state(network)
   rng = np.random.default_rng(0)
-  batch = {
-      "x": rng.uniform(size=(2, 1, 8, 8, 8, 1)).astype(np.float32),
-      "label": np.arange(16, dtype=np.int32).reshape(2, 1, 8) % 10,
-  }
+  batch = parallel.shard({
+      "x": rng.uniform(size=(1, 32, 8, 8, 1)).astype(np.float32),
+      "label": np.arange(32, dtype=np.int32)[None] % 10,
+  })
   step = parallel.pmap(
       step_lib.make_train_step(
           run.method, optimizer, lambda key, batch, shared: batch,
           schedule=lambda step: 0.01,
-      ),
-      devices=jax.devices()[:2],
+      )
   )
-  after, losses_seen = state, []
+  # Where the steps leave it: one that lies elsewhere is compiled for once more.
+  after, losses_seen = parallel.replicate(state), []
   for _ in range(20):
     after, metrics = step(after, batch, {"data": {}, "seed": np.uint32(0)})
     losses_seen.append(metrics["loss"][0])
@@ -209,7 +222,7 @@ def guide(name, saliency="input_gradient"):
   variables = jax.jit(net.init)(jax.random.key(0), batch()["x"])
   needs = mixers.guidance_of(mixers.MIXERS[name])
   make = guidance.make_guide(net, needs, saliency=saliency)
-  return net, variables, make(variables, batch())
+  return net, variables, jax.jit(make)(variables, batch())
 
 
 def test_input_gradients_are_those_of_the_loss():
@@ -229,7 +242,8 @@ def test_class_activation_maps_average_to_the_logit():
   """The mean of the map is the logit of the class, but for the bias."""
   net, variables, maps = guide("snapmix")
   data = batch()
-  logits, features = net.predict(variables, data["x"], features="stage3")
+  see = jax.jit(functools.partial(net.predict, features="stage3"))
+  logits, features = see(variables, data["x"])
   own = logits[jnp.arange(8), data["label"]]
   kernel = variables["params"]["head"]["kernel"][:, data["label"]]
   small = jnp.einsum("bhwd,db->bhw", features, kernel)
@@ -240,14 +254,15 @@ def test_class_activation_maps_average_to_the_logit():
 
 def test_detectors_see_pixels():
   _, _, maps = guide("saliencymix", "spectral_residual")
-  expected = mixers.saliency.spectral_residual(batch()["x"])
+  expected = jax.jit(mixers.saliency.spectral_residual)(batch()["x"])
   np.testing.assert_allclose(maps["saliency"], expected, atol=1e-5)
 
 
 def test_attention_is_that_of_the_network():
   net, variables, maps = guide("smmix")
-  _, attention = net.predict(variables, batch()["x"], features="attention")
-  np.testing.assert_array_equal(maps["attention"], attention)
+  see = jax.jit(functools.partial(net.predict, features="attention"))
+  _, attention = see(variables, batch()["x"])
+  np.testing.assert_allclose(maps["attention"], attention, rtol=1e-5)
 
 
 def test_an_unknown_saliency_names_the_nearest():
@@ -266,7 +281,11 @@ def test_progress_is_one_for_a_prediction_equal_to_the_label():
 def test_an_input_mixer_among_hidden_ones_mixes_once():
   """In `choose` beside manifold mixup, mixup acts at stage 0 alone."""
   either = functools.partial(
-      mixers.choose, mixers=(mixers.mixup, mixers.manifold_mixup),
+      mixers.choose,
+      mixers=[
+          functools.partial(mixer, lam=0.3)
+          for mixer in (mixers.mixup, mixers.manifold_mixup)
+      ],
       probs=(1.0, 0.0), per_batch=True,
   )
   key, x = jax.random.key(0), batch()["x"]

@@ -16,7 +16,6 @@ from dmjax.train import loop
 from dmjax.train import mixing
 from dmjax.train import run as run_lib
 from dmjax.train import workdir as workdir_lib
-from tests import tiny_automix_config
 from tests import tiny_config
 
 
@@ -24,10 +23,9 @@ def block_mixer(**options):
   """A Mix Block with random parameters as a mixer of 12 pixel images."""
   module = models.create_mix_block("automix", embedding="concat")
   features = jax.random.normal(jax.random.key(0), (5, 3, 3, 6))
-  variables = module.init(
-      jax.random.key(1), features, jnp.arange(5), 0.5, (12, 12)
-  )
-  variables = jax.tree.map(lambda p: 100 * p, variables)
+  init = lambda key: module.init(key, features, jnp.arange(5), 0.5, (12, 12))
+  variables = jax.jit(init)(jax.random.key(1))
+  variables = jax.tree.map(lambda p: 100 * np.asarray(p), variables)
 
   def block(features, partner, lam, shape):
     return module.apply(variables, features, partner, lam, shape)[..., 0]
@@ -59,7 +57,8 @@ def test_a_mix_block_mixes_by_its_mask():
 
 def test_weights_can_be_the_lambda_of_the_papers():
   lam = jnp.linspace(0, 1, 5)
-  mixed = block_mixer(lam=lam, keep_lam=True)(jax.random.key(0), images())
+  mixer = jax.jit(block_mixer(lam=lam, keep_lam=True))
+  mixed = mixer(jax.random.key(0), images())
   np.testing.assert_array_equal(mixed.weights[:, 0], lam)
 
 
@@ -70,7 +69,8 @@ def test_no_gradient_reaches_the_block():
   def total(x, features):
     return jnp.sum(mixer(jax.random.key(0), x, features=features).x)
 
-  by_x, by_features = jax.grad(total, (0, 1))(x, mixer.keywords["features"])
+  slopes = jax.jit(jax.grad(total, (0, 1)))
+  by_x, by_features = slopes(x, mixer.keywords["features"])
   assert np.any(by_x != 0) and np.all(by_features == 0)
 
 
@@ -82,13 +82,9 @@ def test_masks_of_another_size_are_refused():
     mixer(jax.random.key(0), images())
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp("learned")
-  config = tiny_automix_config.get_config()
-  config.total = "4 steps"
-  loop.train(config, workdir)
-  return workdir
+@pytest.fixture
+def run(tiny_automix_run):
+  return tiny_automix_run[0]
 
 
 def test_a_run_gives_its_mix_block_as_a_mixer(run):
@@ -111,9 +107,14 @@ def test_a_run_gives_its_mix_block_as_a_mixer(run):
   teacher = jax.device_get({
       "params": state.extra["teacher"], **state.model_state["teacher"]
   })
-  features = network.predict(teacher, x, features="stage2")[1]
-  mask = module.apply(variables, features, mixed.sources[:, 1], 0.4, (8, 8))
-  np.testing.assert_allclose(mixed.mask, mask, atol=1e-5)
+
+  @jax.jit
+  def mask(partner):
+    features = network.predict(teacher, x, features="stage2")[1]
+    return module.apply(variables, features, partner, 0.4, (8, 8))
+
+  expected = mask(mixed.sources[:, 1])
+  np.testing.assert_allclose(mixed.mask, expected, atol=1e-5)
   assert np.std(kernel) > 0
 
 
@@ -124,18 +125,14 @@ def test_the_masks_are_drawn_in_training_and_on_demand(run, tmp_path):
   assert out.stat().st_size > 0
 
 
-def test_a_run_that_learns_no_mixing_is_named(tmp_path, capsys):
-  config = tiny_config.get_config()
-  config.total = "1 steps"
-  loop.train(config, tmp_path)
-  command = ["preview", "--workdir", str(tmp_path), "--out", "x.png"]
+def test_a_run_that_learns_no_mixing_is_named(tiny_run, capsys):
+  command = ["preview", "--workdir", str(tiny_run[0]), "--out", "x.png"]
   assert main.main(command) == exits.BAD_INPUT
   assert "'supervised', which does not learn to mix" in capsys.readouterr().err
 
 
 def test_a_mix_block_is_the_mixer_of_another_training(run, tmp_path):
   config = tiny_config.get_config()
-  config.total = "2 steps"
   config.mix = {"name": "automix", "workdir": str(run), "alpha": 1.0}
   result = loop.train(config, tmp_path)
   assert result.finished and 0 <= result.metrics["top1"] <= 1

@@ -1,7 +1,6 @@
 """Whole runs of semi-supervised training: two streams, one memory."""
 
 import json
-import os
 
 import jax
 import numpy as np
@@ -15,9 +14,10 @@ from dmjax.train import run as run_lib
 from dmjax.train import workdir as workdir_lib
 from tests import tiny_config
 from tests import tiny_semi_config
-from tests.resume_test import at_four
 from tests.train_test import assert_same_state
-from tests.train_test import run_two_processes
+from tests.train_test import stop_at
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 
 def semi(**changes):
@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
 def interrupted(config, workdir, monkeypatch):
   """The same in two parts."""
   with monkeypatch.context() as patch:
-    patch.setattr(loop.signals, "asked_to_stop", at_four)
+    patch.setattr(loop.signals, "asked_to_stop", stop_at(4))
     assert loop.train(config, workdir).step == 4
   assert loop.train(config, workdir).finished
   return workdir
@@ -110,7 +110,8 @@ def test_a_run_is_loaded_where_its_dataset_is_gone(finished, monkeypatch):
   assert {k: s.size for k, s in run.sources.items()} == {
       "train": 20, "test": 20, "unlabelled": 160
   }
-  logits = run.method.predict(state, {"x": np.zeros((2, 8, 8, 1), np.float32)})
+  x = np.zeros((2, 8, 8, 1), np.float32)
+  logits = jax.jit(run.method.predict)(state, {"x": x})
   assert logits.shape == (2, 10)
 
 
@@ -159,7 +160,7 @@ def test_labels_of_unlabelled_images_change_nothing():
     return example | {"label": (example["label"] + index) % 10}
 
   wrong = run_lib.assemble(semi(), unlabelled=source._replace(read=read))
-  found = wrong.pipeline("unlabelled").shared["label"]
+  found = wrong.pipeline("unlabelled").shared["rows"]["label"]
   assert len(np.unique(found)) == 10  # They come as far as the pipeline.
   states = (after_two_steps(run) for run in (honest, wrong))
   jax.tree.map(np.testing.assert_array_equal, *map(carried, states))
@@ -211,35 +212,3 @@ def test_examples_that_all_have_labels_may_not():
   config = supervised(**{"data.train": "train[:20]"})
   with pytest.raises(ValueError, match="at most the 20 training examples"):
     run_lib.assemble(config)
-
-
-# Saves what every device of a process holds after two steps.
-PROGRAM = """
-import pathlib, sys, jax, numpy as np
-value = lambda name: sys.argv[sys.argv.index(name) + 1]
-index = int(value("--process_id"))
-jax.distributed.initialize(value("--coordinator"), 2, index)
-from dmjax.train import run
-from tests import semi_runs_test
-state = semi_runs_test.after_two_steps(run.assemble(semi_runs_test.semi()))
-leaves = jax.tree.leaves(semi_runs_test.carried(state))
-workdir = pathlib.Path(value("--workdir"))
-for device in range(jax.local_device_count()):
-  held = [np.asarray(leaf.addressable_shards[device].data) for leaf in leaves]
-  np.savez(workdir / f"{index}-{device}.npz", *held)
-"""
-
-
-def test_two_processes_have_the_same_memory(tmp_path):
-  port = 20001 + os.getpid() % 20000
-  run_two_processes(tmp_path, port, (PROGRAM, PROGRAM))
-  held = [list(np.load(file).values()) for file in tmp_path.glob("*.npz")]
-  assert len(held) == 4
-  for other in held[1:]:
-    for a, b in zip(held[0], other, strict=True):
-      np.testing.assert_array_equal(a, b)
-  # Which is that of one process with as many devices.
-  state = after_two_steps(run_lib.assemble(semi()))
-  assert (state.extra["selected"] >= 0).any()
-  for a, b in zip(held[0], jax.tree.leaves(carried(state)), strict=True):
-    np.testing.assert_allclose(a, b, atol=1e-4)

@@ -115,12 +115,9 @@ def test_every_smoke_is_a_valid_run():
   assert len(seen) > 50
 
 
+@pytest.mark.usefixtures("without_pictures")
 @pytest.mark.parametrize("name", representatives())
-def test_a_smoke_trains_two_steps_and_evaluates(name, tmp_path, monkeypatch):
-  # Pictures are drawn in other tests, and take as long as the training here.
-  for draw in ("save", "save_masks"):
-    monkeypatch.setattr(loop.preview, draw, lambda *_: None)
-  monkeypatch.setattr(loop.progress.plots, "curves", lambda *_, **__: None)
+def test_a_smoke_trains_two_steps_and_evaluates(name, tmp_path):
   result = loop.train(lightened(name), tmp_path)
   assert result.finished and result.step == 2
   assert np.isfinite(list(result.metrics.values())).all()
