@@ -39,6 +39,18 @@ def test_nothing_asked_for_changes_nothing():
   np.testing.assert_array_equal(found, x)
 
 
+def in_turn(steps, key, x):
+  """Each step with the key of its place."""
+
+  @jax.jit
+  def run(x):
+    for i, step in enumerate(steps):
+      x = step(jax.random.fold_in(key, i), x)
+    return x
+
+  return run(x)
+
+
 def test_each_step_draws_from_a_key_of_its_own():
   """What is asked for, in order: crop, flip, colour, erase, cut."""
   data, x, key = section(), batch(), jax.random.key(0)
@@ -54,9 +66,7 @@ def test_each_step_draws_from_a_key_of_its_own():
       ),
       lambda key, x: augment.cutout(key, x, size=3, fill=mean),
   )
-  for i, step in enumerate(steps):
-    x = step(jax.random.fold_in(key, i), x)
-  np.testing.assert_allclose(found, x, atol=1e-6)
+  np.testing.assert_allclose(found, in_turn(steps, key, x), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ("rand-m9-mstd0.5-inc1", "trivial"))
@@ -64,10 +74,10 @@ def test_a_policy_takes_the_place_of_jitter(name):
   data, x, key = section(jitter=1.0), batch(), jax.random.key(0)
   data.auto_augment = name
   found = jax.jit(images.make_augment(data))(key, x)
-  expected = augment.rand_augment(
-      jax.random.fold_in(key, 0), x, policy=augment.parse_policy(name),
+  expected = jax.jit(functools.partial(
+      augment.rand_augment, policy=augment.parse_policy(name),
       fill=tuple(data.mean),
-  )
+  ))(jax.random.fold_in(key, 0), x)
   np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -76,10 +86,10 @@ def test_jitter_comes_after_3_augment(jitter):
   data, x, key = section(jitter=jitter), batch(), jax.random.key(0)
   data.auto_augment = "3a"
   found = jax.jit(images.make_augment(data))(key, x)
-  x = augment.three_augment(jax.random.fold_in(key, 0), x)
+  x = jax.jit(augment.three_augment)(jax.random.fold_in(key, 0), x)
   if jitter:
     key = jax.random.fold_in(key, 1)
-    x = augment.colour_jitter(key, x, strength=jitter)
+    x = jax.jit(augment.colour_jitter)(key, x, strength=jitter)
   np.testing.assert_allclose(found, x, atol=1e-5)
 
 
@@ -87,7 +97,7 @@ def test_streaming_workers_have_cropped_already():
   key, x = jax.random.key(0), batch()
   for pipeline, same in (("streaming", True), ("resident", False)):
     data = section(crop_scale=(0.2, 0.5), pipeline=pipeline)
-    found = images.make_augment(data)(key, x)
+    found = jax.jit(images.make_augment(data))(key, x)
     assert np.array_equal(found, x) == same
 
 
@@ -152,9 +162,7 @@ def test_the_strong_view_is_the_weak_one_then_policy_then_cutout(policy):
   steps.append(
       functools.partial(augment.random_cutout, largest=0.7, fill=mean)
   )
-  for i, step in enumerate(steps):
-    x = step(jax.random.fold_in(key, i), x)
-  np.testing.assert_allclose(found, x, atol=1e-5)
+  np.testing.assert_allclose(found, in_turn(steps, key, x), atol=1e-5)
 
 
 def test_a_strong_view_of_nothing_more_is_a_weak_one():

@@ -1,5 +1,7 @@
 """AutoMix: who learns from what, the teacher, and devices."""
 
+import functools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -50,47 +52,58 @@ def batch(size=8):
   return {"x": image, "label": jnp.arange(size) % 10}
 
 
-@pytest.fixture(name="variables", scope="module")
-def variables_fixture():
-  return in_the_middle()
+@functools.cache
+def first_state():
+  """What training begins with, whatever the options."""
+  return jax.device_get(jax.jit(method().init)(jax.random.key(0), batch()))
 
 
+@functools.cache
 def in_the_middle():
   """Variables in the middle of training: nothing is at its special start."""
-  state = jax.jit(method().init)(jax.random.key(0), batch())
+  state, rng = first_state(), np.random.default_rng(7)
   params = state.params | {"teacher": state.extra["teacher"]}
-  keys = dict(zip(NETWORKS, jax.random.split(jax.random.key(7), 3)))
-  noise = lambda name: optax.tree.random_like(keys[name], params[name])
+  noisy = lambda p: p + 0.2 * rng.normal(size=p.shape).astype(np.float32)
   return {
       name: {
-          "params": jax.tree.map(
-              lambda p, n: p + 0.2 * n, params[name], noise(name)
-          ),
-          **state.model_state[name],
+          "params": jax.tree.map(noisy, params[name]), **state.model_state[name]
       }
       for name in NETWORKS
   }
 
 
-def objective(index, p, variables, key=jax.random.key(3), **options):
-  """One of the two losses as a function of the three sets of parameters."""
+@pytest.fixture(name="variables")
+def variables_fixture():
+  return in_the_middle()
 
-  def loss(params):
-    both, _ = automix_losses.objectives(
-        p, {k: v | {"params": params[k]} for k, v in variables.items()},
-        batch(), key, mask_weight=0.1, **options,
+
+def params_of(variables):
+  return {name: variables[name]["params"] for name in NETWORKS}
+
+
+@jax.jit
+def objectives(params):
+  """The two losses, the gradient of each, and the state after them."""
+
+  def both(params):
+    variables = in_the_middle()
+    losses_of, aux = automix_losses.objectives(
+        parts(), {k: v | {"params": params[k]} for k, v in variables.items()},
+        batch(), jax.random.key(3), mask_weight=0.1,
     )
-    return both[index]
+    return losses_of, aux.model_state
 
-  return loss, {k: v["params"] for k, v in variables.items()}
+  values, pull, state = jax.vjp(both, params, has_aux=True)
+  gradients = [pull(each)[0] for each in ((1.0, 0.0), (0.0, 1.0))]
+  return values, gradients, state
 
 
 @pytest.mark.parametrize(
     "index,learner", ((0, "student"), (1, "mix_block"))
 )
 def test_each_loss_moves_its_own_network_and_no_other(index, learner, variables):
-  loss, params = objective(index, parts(), variables)
-  norms = jax.tree.map(jnp.linalg.norm, jax.jit(jax.grad(loss))(params))
+  gradient = jax.device_get(objectives(params_of(variables))[1][index])
+  norms = jax.tree.map(np.linalg.norm, gradient)
   for name in NETWORKS:
     leaves = jax.tree.leaves(norms[name])
     if name == learner:
@@ -103,8 +116,7 @@ def test_each_loss_moves_its_own_network_and_no_other(index, learner, variables)
 
 def test_the_mix_block_learns_through_the_teacher(variables):
   """Against the loss written out, in which nothing stops a gradient."""
-  p = parts()
-  loss, params = objective(1, p, variables)
+  p, params = parts(), params_of(variables)
   images, labels = batch()["x"], batch()["label"]
   mixed = pairs(None, images)
 
@@ -124,11 +136,12 @@ def test_the_mix_block_learns_through_the_teacher(variables):
     each = p.loss(logits, labels[mixed.sources], mixed.weights)
     return each.mean() + 0.1 * losses.mask_l1(mask, mixed.weights[:, 0]).mean()
 
-  theta = params["mix_block"]
-  value, grads = jax.jit(jax.value_and_grad(loss))(params)
-  expected, slopes = jax.jit(jax.value_and_grad(plain))(theta)
-  np.testing.assert_allclose(value, expected, rtol=1e-5)
-  chex.assert_trees_all_close(grads["mix_block"], slopes, rtol=1e-3, atol=1e-6)
+  values, gradients, _ = objectives(params)
+  expected, slopes = jax.jit(jax.value_and_grad(plain))(params["mix_block"])
+  np.testing.assert_allclose(values[1], expected, rtol=1e-5)
+  chex.assert_trees_all_close(
+      gradients[1]["mix_block"], slopes, rtol=1e-3, atol=1e-6
+  )
 
 
 def test_the_student_is_shown_plain_mixing_near_zero_and_one(variables):
@@ -153,8 +166,9 @@ def test_the_two_draws_are_independent(variables):
       seen.append(key)
       return pairs(key, x)
 
-    loss, params = objective(0, parts(mixer), variables)
-    loss(params)
+    automix_losses.objectives(
+        parts(mixer), variables, batch(), jax.random.key(3), mask_weight=0.1
+    )
     return [jax.random.key_data(key) for key in seen]
 
   first, second = jax.jit(keys)()
@@ -162,34 +176,39 @@ def test_the_two_draws_are_independent(variables):
 
 
 def test_clean_and_mixed_images_have_heads_of_their_own(variables):
-  loss, params = objective(0, parts(), variables)
   p = parts()
   images, labels = batch()["x"], batch()["label"]
-  logits, _ = p.network.train(variables["student"], images, jax.random.key(0))
-  clean = optax.softmax_cross_entropy_with_integer_labels(
-      logits[:, :10], labels
-  ).mean()
-  silent = jax.tree.map(jnp.copy, params)
+
+  @jax.jit
+  def expected():
+    logits, _ = p.network.train(
+        variables["student"], images, jax.random.key(0)
+    )
+    clean = optax.softmax_cross_entropy_with_integer_labels(
+        logits[:, :10], labels
+    )
+    mixed = pairs(None, images)
+    guess = p.loss(jnp.zeros((8, 10)), labels[mixed.sources], mixed.weights)
+    return clean.mean() + guess.mean()
+
+  silent = jax.tree.map(np.copy, params_of(variables))
   head = silent["student"]["head"]
   # A head that says nothing about mixed images has the loss of a guess.
-  head["kernel"] = head["kernel"].at[:, 10:].set(0)
-  head["bias"] = head["bias"].at[10:].set(0)
-  mixed = pairs(None, images)
-  guess = p.loss(jnp.zeros((8, 10)), labels[mixed.sources], mixed.weights)
-  np.testing.assert_allclose(
-      jax.jit(loss)(silent), clean + guess.mean(), rtol=1e-5
-  )
+  head["kernel"][:, 10:] = head["bias"][10:] = 0
+  found = objectives(silent)[0][0]
+  np.testing.assert_allclose(found, expected(), rtol=1e-5)
 
 
 def test_later_stages_of_the_teacher_are_not_run_on_clean_images(variables):
-  def cost(function):
-    analysis = jax.jit(function).lower(variables["teacher"]).compile()
-    return analysis.cost_analysis()["flops"]
-
   p, images, key = parts(stage="stage1"), batch()["x"], jax.random.key(0)
   whole = lambda k: p.network.train(k, images, key, features="stage1")
   part = lambda k: automix_losses._features(p, k, images, key)
-  assert cost(part) < 0.7 * cost(whole)
+  part, whole = (
+      jax.jit(function).lower(variables["teacher"]).compile()
+      for function in (part, whole)
+  )
+  part_cost, cost = (f.cost_analysis()["flops"] for f in (part, whole))
+  assert part_cost < 0.7 * cost
   features, teacher = part(variables["teacher"])
   (_, expected), new = whole(variables["teacher"])
   np.testing.assert_allclose(features, expected, atol=1e-5)
@@ -202,10 +221,7 @@ def test_later_stages_of_the_teacher_are_not_run_on_clean_images(variables):
 
 
 def test_the_statistics_of_the_teacher_are_its_own(variables):
-  run = lambda v: automix_losses.objectives(
-      parts(), v, batch(), jax.random.key(0), mask_weight=0.1
-  )
-  state = jax.jit(run)(variables)[1].model_state
+  state = jax.device_get(objectives(params_of(variables))[2])
   for old, new in zip(
       jax.tree.leaves(variables["teacher"]["batch_stats"]),
       jax.tree.leaves(state["teacher"]["batch_stats"]), strict=True,
@@ -228,7 +244,7 @@ def test_momentum_has_the_published_values(step, expected):
 
 def test_the_teacher_is_the_running_average_of_the_student():
   m = method(momentum=0.9, end_momentum=0.99, momentum_delay=0.5)
-  state = jax.jit(m.init)(jax.random.key(0), batch())
+  state = first_state()
   weight = teacher = 0.0
   fill = lambda tree, value: jax.tree.map(lambda p: jnp.full_like(p, value), tree)
   state = state.replace(extra=fill(state.extra, 0.0))
@@ -245,8 +261,7 @@ def test_the_teacher_is_the_running_average_of_the_student():
 
 
 def test_evaluation_asks_the_clean_head_of_the_teacher():
-  m = method()
-  state = jax.jit(m.init)(jax.random.key(0), batch())
+  m, state = method(), first_state()
   noisy = jax.tree.map(lambda p: p + 0.3, state.params["student"])
   state = state.replace(params=state.params | {"student": noisy})
   images = batch()["x"]
@@ -286,4 +301,4 @@ def test_an_odd_number_of_outputs_is_refused():
       p.network, p.block, p.mixer, p.loss, stage="stage2", total_steps=10
   )
   with pytest.raises(ValueError, match="an even number of outputs, got 9"):
-    m.init(jax.random.key(0), batch())
+    jax.eval_shape(m.init, jax.random.key(0), batch())

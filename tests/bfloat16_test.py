@@ -11,7 +11,7 @@ from dmjax import losses
 from dmjax import models
 
 
-def mean_loss(dtype, seeds=4):
+def mean_loss(dtype, seeds=2):
   """Training loss of the last ten of 100 steps on the digits, over seeds."""
   images, labels = datasets.load_digits(return_X_y=True)
   images = jnp.asarray(images.reshape(-1, 8, 8, 1) / 8 - 1, jnp.float32)

@@ -1,5 +1,6 @@
 """The tables of recipes: the numbers published, and what holds for all."""
 
+import functools
 import re
 
 import ml_collections
@@ -136,10 +137,14 @@ def test_what_is_configured_as_published_is_not_called_extrapolated():
 # What holds for every recipe.
 
 
+@functools.cache
 def everything():
   """Every recipe: its row, its configuration and its smoke."""
-  for row in recipes.rows():
-    yield row, recipes.load(row.argument), recipes.load(f"{row.argument},smoke")
+  load = recipes.load
+  return [
+      (row, load(row.argument), load(f"{row.argument},smoke"))
+      for row in recipes.rows()
+  ]
 
 
 def check_published(section):
@@ -194,8 +199,7 @@ def test_every_smoke_is_a_few_steps_of_the_same_recipe():
 
 
 def test_rows_agree_with_the_configurations():
-  for row in recipes.rows():
-    config = recipes.load(row.argument)
+  for row, config, _ in everything():
     number, rule, last = recipes.published(config)
     # A semi-supervised recipe goes by its method.
     named = config.data.labels or row.network == config.model.name

@@ -49,7 +49,7 @@ def forget_what_was_compiled():
   """Every compiled function keeps memory maps, and a process may have 65530."""
   yield
   maps = pathlib.Path("/proc/self/maps")
-  if not maps.exists() or maps.read_text().count("\n") > 8_000:
+  if not maps.exists() or maps.read_text().count("\n") > 5_000:
     jax.clear_caches()
 
 

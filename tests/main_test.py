@@ -80,10 +80,10 @@ def test_an_option_of_another_mixer_is_named(tmp_path, capsys):
   assert "no option 'alhpa'; did you mean 'alpha'" in capsys.readouterr().err
 
 
-def test_the_workdir_of_another_configuration_is_refused(tmp_path, capsys):
-  assert train(tmp_path, "--config.total=2 steps") == 0
+def test_the_workdir_of_another_configuration_is_refused(tiny_run, capsys):
+  assert train(tiny_run[0]) == 0
   assert "clean top-1, median of the last 10" in capsys.readouterr().out
-  assert train(tmp_path, "--config.total=2 steps", "--config.seed=5") == 2
+  assert train(tiny_run[0], "--config.seed=5") == 2
   assert "seed was 0, now 5" in capsys.readouterr().err
 
 

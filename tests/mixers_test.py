@@ -205,36 +205,36 @@ def test_what_is_drawn_is_the_same_compiled(name):
   assert_close(jax.jit(draw)(KEY, x, arrays), draw(KEY, x, arrays))
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_mapped_over_devices_and_keys_it_equals_a_loop(name):
-  keys = jax.random.split(KEY, (2, 2))
-  x, arrays = inputs(name)
-  mapped = jax.vmap(functools.partial(mix, name), (0, None, None))
-  together = jax.pmap(mapped, in_axes=(0, None, None))(keys, x, arrays)
-  for i, j in np.ndindex(2, 2):
-    one = jax.tree.map(lambda leaf: leaf[i, j], jax.device_get(together))
-    assert_close(one, compiled(name, keys[i, j], x, arrays))
+# JAX cannot check its loop when that is mapped over keys as well; without them
+# it is checked in the next test.
+UNCHECKED = frozenset({"puzzlemix"})
 
 
-def sharded(f, *specs):
+def sharded(f, *specs, **options):
   """The function of keys `[devices]`, on two devices with the default checks."""
   mesh = jax.sharding.Mesh(np.array(jax.devices()[:2]), ("devices",))
   return jax.shard_map(
-      f, mesh=mesh, in_specs=specs, out_specs=Spec("devices")
+      f, mesh=mesh, in_specs=specs, out_specs=Spec("devices"), **options
   )
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_shard_is_mixed_by_itself_under_shard_map(name):
-  keys, shard = jax.random.split(KEY, 2), Spec("devices")
+def test_mapped_over_devices_and_keys_it_equals_a_loop(name):
+  """Each shard is mixed by itself, with each of its keys."""
+  keys, shard = jax.random.split(KEY, (2, 2)), Spec("devices")
   x, arrays = inputs(name, 2 * BATCH)
-  run = sharded(lambda k, *rest: mix(name, k[0], *rest), *[shard] * 3)
+  mapped = jax.vmap(functools.partial(mix, name), (0, None, None))
+  rows_first = lambda leaf: jnp.swapaxes(leaf, 0, 1)
+  run = sharded(
+      lambda k, *rest: jax.tree.map(rows_first, mapped(k[0], *rest)),
+      *[shard] * 3, check_vma=name not in UNCHECKED,
+  )
   mixed = jax.device_get(jax.jit(run)(keys, x, arrays))
-  for i, key in enumerate(keys):
+  for i, j in np.ndindex(2, 2):
     rows = slice(i * BATCH, (i + 1) * BATCH)
     own = jax.tree.map(lambda leaf: leaf[rows], (x, arrays))
-    one = jax.tree.map(lambda leaf: leaf[rows], mixed)
-    assert_close(one, compiled(name, key, *own))
+    one = jax.tree.map(lambda leaf: leaf[rows, j], mixed)
+    assert_close(one, compiled(name, keys[i, j], *own))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -8,7 +8,6 @@ import pytest
 
 from dmjax import main
 from dmjax.evaluate import probes
-from dmjax.train import loop
 from dmjax.train import probing
 from dmjax.train import run as run_lib
 from tests import tiny_config
@@ -17,12 +16,9 @@ QUICK = ("clean", "fgsm", "shift")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-  workdir = tmp_path_factory.mktemp("trained")
-  config = tiny_config.get_config()
-  config.total = "8 steps"
-  metrics = loop.train(config, workdir).metrics
-  return workdir, metrics
+def trained(tiny_run):
+  workdir, result = tiny_run
+  return workdir, result.metrics
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +35,7 @@ def found(trained):
 
 def run_of(workdir, batch_size=32):
   config = tiny_config.get_config()
-  config.total, config.evaluate.batch_size = "8 steps", batch_size
+  config.evaluate.batch_size = batch_size
   run = run_lib.assemble(config)
   return run, run_lib.restore(run, workdir)
 

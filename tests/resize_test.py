@@ -104,11 +104,11 @@ def test_snapmix_weights_are_what_is_seen_of_both_objects(seed):
   """The box of the partner is read off what was pasted: its coordinates."""
   rows, columns = np.indices(SHAPE, np.float32)
   x = jnp.broadcast_to(jnp.stack([rows, columns], -1), (BATCH, *SHAPE, 2))
-  cam = jax.random.normal(jax.random.key(1), (BATCH, *SHAPE))
+  cam = np.asarray(jax.random.normal(jax.random.key(1), (BATCH, *SHAPE)))
   mixed = jax.device_get(mixer("snapmix", partner="roll", alpha=1.0)(
       jax.random.key(seed), x, cam=cam
   ))
-  maps = np.asarray(cam) - np.min(cam, axis=(1, 2), keepdims=True)
+  maps = cam - np.min(cam, axis=(1, 2), keepdims=True)
   maps = maps / maps.sum((1, 2), keepdims=True)
   for i in range(BATCH):
     box = box_of(mixed.mask[i])
