@@ -82,11 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
       and (mixer, loss, str(seed)) not in done
   ]
   with tempfile.TemporaryDirectory() as runs:
+    # Runs of one network share their probes, which compile for a minute.
+    jax.config.update("jax_compilation_cache_dir", f"{runs}/compiled")
+    jax.config.update("jax_persistent_compilation_cache_min_compile_time_secs", 0)
     for mixer, loss, seed in tqdm.tqdm(wanted, unit="run"):
       found = measure(args, mixer, loss, seed, pathlib.Path(runs))
       rows.append(dict(zip(RUN, (mixer, loss, seed))) | found)
       tables.write(path, rows, RUN + METRICS)
-      jax.clear_caches()  # No other run has these programs.
+      jax.clear_caches()  # A process may hold so many compiled functions alone.
   order = lambda row: (list(MIXERS).index(row["mixer"]), row["loss"])
   (args.out / f"{args.data}.md").write_text(page(args.data, sorted(rows, key=order)))
 
