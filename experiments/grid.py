@@ -30,6 +30,9 @@ from dmjax.train import run as run_lib
 from experiments import tables
 
 Row = dict[str, Any]
+_SMOKE = {
+    "total": "4 steps", "schedule.warmup": "0 steps", "steps_per_call": 1,
+}
 
 
 def arguments(
@@ -108,7 +111,7 @@ def train(
 
 def trained(words, changes, seed, *, sources=None, smoke=False):
   """The run, its evaluation and its state after the last step, as `train`."""
-  changes = dict(changes) | ({"total": "4 steps"} if smoke else {})
+  changes = dict(changes) | (_SMOKE if smoke else {})
   run, step, evaluate = compiled(words, json.dumps(changes), sources)
   data = _data(run, sources, seed)
   stream = data.batches(run.config.batch_size, seed)
