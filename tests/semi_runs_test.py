@@ -9,6 +9,7 @@ import pytest
 import dmjax
 from dmjax.data import labels
 from dmjax.data import sources
+from dmjax.train import checkpoint
 from dmjax.train import loop
 from dmjax.train import run as run_lib
 from dmjax.train import workdir as workdir_lib
@@ -67,6 +68,48 @@ def test_a_run_that_streams_and_mixes_resumes_too(tmp_path, monkeypatch):
   assert loop.train(mixed(), tmp_path / "whole").finished
   interrupted(mixed(), tmp_path / "parts", monkeypatch)
   assert_same_state(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize("options", (
+    {"name": "self_tuning", "dim": 8, "momentum": 0.9, "queue_size": 3},
+    {"name": "remixmatch", "ema_decay": 0.9},
+    {"name": "freematch", "ema_decay": 0.9},
+), ids=lambda options: options["name"])
+def test_queues_and_averages_resume_bit_for_bit(options, tmp_path):
+  """A step from a checkpoint is the step that was not interrupted."""
+  config = semi(total="4 steps")
+  if options["name"] == "freematch":
+    options = options | {"name": "fixmatch", "threshold": {"name": "freematch"}}
+  if options["name"] == "remixmatch":
+    config.mix = {"name": "mixup", "alpha": 1.0}
+  config.method = options
+  run = run_lib.assemble(config)
+  data, step = run.training(), loop.compile_step(run)
+
+  def go_on(state, stream, count):
+    updates = loop.updates(step, state, data, stream, seed=0)
+    return [next(updates)[0] for _ in range(count)][-1]
+
+  stream = data.batches(config.batch_size, 0)
+  first = loop.first_state(run, 0)
+  state = go_on(loop.parallel.replicate(first), stream, 2)
+  assert leaves_that_differ(first.extra, state.extra)  # There is a memory.
+  with checkpoint.open_manager(tmp_path, keep=1) as manager:
+    checkpoint.save(manager, 2, state, stream.position(), {})
+    whole = jax.device_get(go_on(state, stream, 1))
+  restored, position = checkpoint.restore(tmp_path, first)
+  again = go_on(
+      loop.parallel.replicate(restored),
+      data.batches(config.batch_size, 0, position), 1,
+  )
+  assert not leaves_that_differ(whole, jax.device_get(again))
+  assert leaves_that_differ(restored.extra, again.extra)
+
+
+def leaves_that_differ(first, second):
+  """How many."""
+  equal = jax.tree.map(np.array_equal, *map(jax.device_get, (first, second)))
+  return jax.tree.leaves(equal).count(False)
 
 
 def test_two_heads_are_trained_and_one_predicts():
