@@ -16,7 +16,7 @@ def lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
 
 def suggest(name: str, valid: Iterable[str]) -> str:
   """'did you mean a, b?', or all valid names where none is near."""
-  valid = sorted(valid)
+  valid = sorted(set(valid))
   near = difflib.get_close_matches(name, valid, 3, cutoff=0.5)
   if near:
     return f"did you mean {' or '.join(map(repr, near))}?"

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   with tempfile.TemporaryDirectory() as runs:
     # Runs of one network share their probes, which compile for a minute.
     jax.config.update("jax_compilation_cache_dir", f"{runs}/compiled")
-    jax.config.update("jax_persistent_compilation_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     for mixer, loss, seed in tqdm.tqdm(wanted, unit="run"):
       found = measure(args, mixer, loss, seed, pathlib.Path(runs))
       rows.append(dict(zip(RUN, (mixer, loss, seed))) | found)

@@ -89,7 +89,18 @@ def test_the_command_writes_a_table_numbers_and_a_picture(
   assert (tmp_path / "probe.png").stat().st_size > 5000
 
 
+def test_outliers_become_as_large_and_grey_as_the_images(trained, tmp_path):
+  """Noise of 40 px in colour, beside digits."""
+  options = ["--probes", "ood", "--ood", "mock", "--out", tmp_path]
+  assert probe(trained[0], *options) == 0
+  found = json.loads((tmp_path / "probe.json").read_text())
+  inside, outside = found["runs"][str(trained[0])]["ood"]
+  assert inside["auroc_energy"] == 0.5 and 0 <= outside["auroc_energy"] <= 1
+
+
 @pytest.mark.parametrize("arguments, says", (
+    (("--probes", "ood", "--ood", "wine"), "--ood.*kind 'image'.*'table'"),
+    (("--probes", "ood", "--ood", "/nowhere"), "--ood: .*/nowhere"),
     (("--probes", "claen"), "unknown probe 'claen'.*'clean'"),
     (("--probes", "fgsm", "--eps", "-1"), "eps.*-1"),
     (("--probes", "fgsm", "--eps", "one"), "--eps must be numbers"),

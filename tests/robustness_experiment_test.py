@@ -8,6 +8,7 @@ import pytest
 
 from dmjax.evaluate import probes
 from dmjax.train import probing
+from experiments import probe_cost
 from experiments import robustness
 
 
@@ -57,3 +58,15 @@ def test_each_probe_gives_its_number_to_the_table():
   row = {"mixer": "none", "loss": "CE", "seed": "0", **numbers}
   page = robustness.page("digits", [row, row | {"seed": "1"}])
   assert "| none | CE | 2 | 90.00 ± 0.00 | 10.00 ± 0.00 |" in page
+
+
+def test_the_cost_is_the_median_ratio_of_the_same_rounds():
+  args = types.SimpleNamespace(
+      network="resnet8", pixels=8, batch_size=4, repeats=3, corruptions=["fog"]
+  )
+  seconds = {
+      "PGD-10": np.array([2.0, 3.0, 9.0]), "passes": np.array([2.0, 2.0, 9.0]),
+      "": np.array([1.0, 2.0, 1.0]), "fog": np.array([1.5, 2.2, 1.2]),
+  }
+  found = probe_cost.page(args, seconds)
+  assert "**1.00** times its 11" in found and "| fog | +20 |" in found

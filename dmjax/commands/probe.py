@@ -45,6 +45,7 @@ def run(args, rest) -> int:
   # pylint: disable=g-import-not-at-top
   from dmjax.commands import probe_report
   from dmjax.train import explained
+  from dmjax.train import outliers
   from dmjax.train import probe_pictures
   from dmjax.train import probing
   from dmjax.train import run as run_lib
@@ -58,6 +59,8 @@ def run(args, rest) -> int:
   cases = {}
   if names or not asked:
     cases = probing.check(names, kind, options)
+    if "ood" in cases:
+      outliers.open_pipeline(next(iter(assembled.values())), options)
   runs = {
       name: (each, run_lib.restore(
           each, pathlib.Path(name),

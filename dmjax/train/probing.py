@@ -10,9 +10,9 @@ import tqdm
 from dmjax import names as names_lib
 from dmjax import parallel
 from dmjax.data import pipelines
-from dmjax.data import sources as sources_lib
 from dmjax.evaluate import probes as probes_lib
 from dmjax.train import evaluation
+from dmjax.train import outliers
 from dmjax.train.run import Run
 
 
@@ -126,13 +126,8 @@ def _pipeline(run, asked, case, options):
   if not case.data:
     return run.pipeline("test")
   if case.data == "ood":
-    split = run.config.data.test
-    source = sources_lib.open_source(
-        options.ood, split, options.data_dir or run.config.data.dir,
-        run.config.data,
-    )
-  else:
-    source = asked.source(case, run.sources["test"], options)
+    return outliers.open_pipeline(run, options)
+  source = asked.source(case, run.sources["test"], options)
   return pipelines.open_pipeline(run.config.data, source, "test")
 
 
