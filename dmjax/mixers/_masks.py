@@ -228,9 +228,13 @@ def _smooth_mask(key, *, shape, sigma):
   centre = _boxes.uniform_pixel(centre_key, shape)
   width = jax.random.uniform(sigma_key, (), minval=sigma[0], maxval=sigma[1])
   spread = 2 * jnp.square(width) * (shape[0] * shape[1])
-  rows = jnp.square(jnp.arange(shape[0]) - centre[0])
-  columns = jnp.square(jnp.arange(shape[1]) - centre[1])
-  return -jnp.expm1(-(rows[:, None] + columns[None, :]) / spread)
+  # G is a row times a column. 1 - (1 - p)(1 - q), as p and q are exact near 0.
+  p, q = (
+      -jnp.expm1(-jnp.square(jnp.arange(size) - middle) / spread)
+      for size, middle in zip(shape, centre)
+  )
+  p, q = p[:, None], q[None, :]
+  return p + q - p * q
 
 
 def _check_range(name, bounds, low, high=float("inf")):

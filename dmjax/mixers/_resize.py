@@ -119,7 +119,7 @@ def snapmix(
 
   def row(key, share, image):
     lam_key, *keys = jax.random.split(key, 3)
-    other = jax.random.beta(lam_key, alpha, alpha) if drawn else share
+    other = _core.beta(lam_key, alpha, ()) if drawn else share
     to = _clipped_box(keys[0], shape, jnp.sqrt(1 - share))
     source = _clipped_box(keys[1], shape, jnp.sqrt(1 - other))
     pasted = _resize_box(image.astype(jnp.float32), source, to)
