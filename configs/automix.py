@@ -1,5 +1,6 @@
 """AutoMix and SAMix (arXiv 2103.13027, 2111.15454) over any configuration."""
 
+from collections.abc import Callable
 import copy
 from typing import Any
 
@@ -56,11 +57,22 @@ def automix(
 
 
 def lay_over(
-    config: ml_collections.ConfigDict, changes: table.Changes
+    config: ml_collections.ConfigDict,
+    changes: table.Changes,
+    make: Callable[..., ml_collections.ConfigDict] = automix,
 ) -> ml_collections.ConfigDict:
-  """The same configuration as one of AutoMix, with its loss kept."""
+  """The same configuration as one of AutoMix or what `make` makes of it.
+
+  Args:
+    config: The configuration, whose loss is kept.
+    changes: Of method, optimizer, schedule and model.
+    make: `automix`, or a function like it.
+
+  Returns:
+    The same configuration.
+  """
   loss = config.loss
-  automix(config, **changes.method)
+  make(config, **changes.method)
   config.loss = loss
   config.optimizer.update(changes.optimizer)
   config.schedule.update(changes.schedule)

@@ -8,16 +8,21 @@ import ml_collections
 
 from dmjax import config as config_lib
 from dmjax import mixers
+from dmjax.configs import adautomix
 from dmjax.configs import automix
 from dmjax.configs import sections
 from dmjax.configs import table
 from dmjax.configs import words
+from dmjax.train import options
 
 # Mixers without the options `alpha` and `per_batch`.
 _NO_ALPHA = ("smoothmix", "comixup", "identity")
 _NOT_PER_BATCH = ("comixup", "identity")
 # A mixer with this in a smoke has as many stages as the tiny networks.
 _LAST_STAGE = {"alignmix": {"stages": (2,)}}
+
+# How a learned mixer makes a recipe its own, where it is not AutoMix's way.
+_LAY_OVER = {"adautomix": adautomix.lay_over}
 
 # What guides a mixer that asks for saliency, where it is not the gradient.
 _SALIENCY = {"saliencymix": "fine_grained"}
@@ -79,7 +84,8 @@ def make(
     config.pretrained = f"pretrained/{config.model.name}.safetensors"
   config.loss = _loss(choice)
   if choice.mixer in recipe.learned:
-    automix.lay_over(config, recipe.learned[choice.mixer])
+    lay_over = _LAY_OVER.get(choice.mixer, automix.lay_over)
+    lay_over(config, recipe.learned[choice.mixer])
   elif recipe.method:
     config.mix = _mix(suite, choice)
     config.method = copy.deepcopy(recipe.method)
@@ -91,6 +97,8 @@ def make(
     config.update_from_flattened_dict(recipe.changes.get(choice.mixer, {}))
   if choice.method:
     lay_method_over(config, choice)
+  if choice.wrap:
+    config.wrap = dict(recipe.wraps[choice.wrap])
   if setting := _setting(choice):
     config.optimizer.weight_decay = setting.weight_decay
   config.published = published(choice)
@@ -102,7 +110,9 @@ def lay_method_over(
 ) -> None:
   """Makes the method of the configuration the one that its words name."""
   kept = ("ema_decay", "saliency", "groups")
+  known = options.options_of("method", choice.method)
   kept = {key: config.method[key] for key in kept if key in config.method}
+  kept = {k: v for k, v in kept.items() if k in known or k == "groups"}
   config.method = {"name": choice.method, **kept}
   takes_alpha = choice.mixer not in _NO_ALPHA and "alpha" in mixers.options_of(
       mixers.MIXERS.get(config.mix.name, mixers.identity)
@@ -165,7 +175,7 @@ def published(choice: words.Choice) -> dict[str, Any]:
   rows = choice.table
   learned = choice.mixer in choice.recipe.learned
   rule, last = ("median", 10) if learned else (rows.rule, rows.last)
-  top1 = {} if choice.method else _top1(choice)
+  top1 = {} if choice.method or choice.wrap else _top1(choice)
   return {
       "top1": {} if choice.dm else top1,
       "rule": rule,
@@ -211,6 +221,8 @@ def _notes(choice, learned, top1):
     yield "no accuracy is published"
   if choice.method:
     yield rows.notes.get(choice.method)
+  if choice.wrap:
+    yield table.NOTES.get(choice.wrap)
   if choice.dm and choice.mixer in recipe.decoupled:
     yield recipe.decoupled_note
   elif choice.dm and _kind(choice) == "BCE":
@@ -223,7 +235,7 @@ def _notes(choice, learned, top1):
     yield rows.notes.get(of)
   if learned:
     yield automix.NOTE
-    if rows.source == table.OPENMIXUP:
+    if _source(choice) == table.OPENMIXUP:
       yield automix.OPTIMISTIC
   cost = rows.costs.get((choice.network, choice.mixer))
   if cost := cost or rows.costs.get(choice.network):

@@ -65,7 +65,7 @@ _WIDE = {"name": "wide_resnet28_2"}
 
 SUITE = table.Suite("cifar10", DATA, (
     table.Table(_RESNETS, (200, 400, 800, 1200), _TOP1),
-    *preact.tables(20.0),
+    *preact.tables(20.0, rho=0.05),
     *semi.tables(_WIDE, _FEW_TOP1, _LABELS),
     *semi.tables(_WIDE, _FEW_TOP1_OF_USB, _LABELS, source=semi.USB),
 ))

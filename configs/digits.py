@@ -13,11 +13,37 @@ Two methods train with any mixer:
     dmjax train --config digits:resnet8,mixupe --workdir runs/e
     dmjax train --config digits:resnet8,cutmix,regmixup --workdir runs/f
 
+Another learns to tell rows of two digits apart, as speakers are told apart:
+
+    dmjax train --config digits:resnet8,contrastive_mixup,dm --workdir runs/l
+    dmjax probe --workdir runs/l --probes verification
+
+SAM goes around any of them; around mixup it is G-Mix, `bgmix` and `dgmix` are
+its two forms that tell examples apart:
+
+    dmjax train --config digits:resnet8,mixup,sam --workdir runs/g
+    dmjax train --config digits:resnet8,cutmix,dgmix,dm --workdir runs/h
+
+Three mix in ways of their own, with the last batch, above one another, and with
+augmentations; they are named where a mixer is:
+
+    dmjax train --config digits:resnet8,recursivemix,dm --workdir runs/i
+    dmjax train --config digits:resnet8,stackmix,dm --workdir runs/j
+    dmjax train --config digits:resnet8,augmix --workdir runs/k
+
 AutoMix, with the Mix Block of SAMix, takes about a minute: its mask can be
 watched learning. A second run mixes by what it has learned:
 
     dmjax train --config digits:resnet8,automix --workdir runs/automix
     dmjax train --config digits:resnet8,mix_block,dm --workdir runs/b
+
+AdAutoMix is trained alike. TransformMix learns from a trained network how to move
+and mask images, and mixes for another run as well:
+
+    dmjax train --config digits:resnet8,adautomix --workdir runs/adautomix
+    dmjax train --config digits:resnet8 --workdir runs/teacher
+    dmjax train --config digits:resnet8,transformmix --workdir runs/transformmix
+    dmjax train --config digits:resnet8,transformed,dm --workdir runs/m
 
 Semi-supervised training with 20, 40 or 100 labels takes about as long:
 
@@ -31,8 +57,8 @@ import ml_collections
 
 from dmjax import config as config_lib
 from dmjax import mixers
-from dmjax.configs import automix
 from dmjax.configs import build
+from dmjax.configs import digits_learned as learned
 from dmjax.configs import sections
 from dmjax.configs import semi
 from dmjax.configs import table
@@ -44,6 +70,8 @@ DATA = {
     "flip": False,
 }
 
+_SHARPNESS = sections.sharpness(0.05)
+
 _RESNET = table.Recipe(
     batch_size=64,
     optimizer=sections.sgd(0.1, 5e-4),
@@ -52,8 +80,13 @@ _RESNET = table.Recipe(
     methods={
         "mixupe": {"method.eta": 0.1, "method.tau": 1.0},
         "regmixup": {"method.eta": 1.0, "mix.alpha": 10.0},
+        "contrastive_mixup": {"method.kind": "ge2e", "data.per_class": 8},
+        # At 100, the published one, shares of ten classes become 0 or 1.
+        "sumix": {"method.gamma": 0.1, "method.strength": 1.0},
     },
+    wraps=_SHARPNESS,
 )
+_LEARNING = _RESNET._replace(methods={}, wraps={"sam": _SHARPNESS["sam"]})
 _DEIT = _RESNET._replace(
     optimizer=sections.adamw(1e-3, 1.0),
     model={"patch": 2, "width": 64, "depth": 4, "heads": 4}, methods={},
@@ -68,30 +101,22 @@ _OPTIONS = {
     "puzzlemix": {"blocks": (2, 4, 8)},
     "attentivemix": {"alpha": 2.0},
 }
-_MIX_BLOCK = {
-    "name": "automix", "workdir": "runs/automix", "alpha": 2.0,
-    "per_batch": False, "keep_lam": False,
+# Methods that stand where a mixer is named: their `method` and `mix` sections.
+_OWN_MIX = {
+    "recursivemix": (
+        {"name": "recursivemix", "alpha": 0.5, "weight": 0.1},
+        {"name": "resizemix"},
+    ),
+    "stackmix": ({"name": "stackmix"}, {"name": "identity"}),
+    "augmix": (
+        {"name": "augmix", "weight": 12.0, "severity": 3.0},
+        {"name": "identity"},
+    ),
 }
-
-# Training is a hundred times shorter than the published one, so the teacher
-# follows sooner, the Mix Block learns faster, and its loss weighs more and is
-# that of every mask by itself.
-_AUTOMIX = {
-    "stage": "stage2",  # 4x4 features of 8x8 images.
-    "mix_block": {"name": "samix"},
-    "mask_loss": {
-        "name": "mask_l1", "margin": 0.0, "variance": 1.0, "per_batch": False,
-    },
-    "mask_weight": 1.0,
-    "momentum": 0.98,
-    "end_momentum": 0.999,
-    "groups": {"mix_block": {"lr": 0.5, "weight_decay": 0.0}},
-}
-
 
 def _needs_attention(mixer):
   guidance = mixers.guidance_of(mixers.MIXERS[mixer])
-  return "attention" in guidance.before | guidance.after
+  return bool({"attention", "attentions"} & (guidance.before | guidance.after))
 
 
 _ATTENTION = tuple(filter(_needs_attention, mixers.MIXERS))
@@ -102,7 +127,7 @@ _ANY_NETWORK = ("identity", "mixup", "cutmix")
 def _table(network, recipe, epochs, names):
   return table.Table(
       {network: recipe}, (epochs,), dict.fromkeys(names, ()), source="",
-      plain=("automix",),
+      plain=(*learned.METHODS, "augmix"),
   )
 
 
@@ -161,8 +186,9 @@ def _semi_table(recipes, names, word):
 
 
 SUITE = table.Suite("digits", DATA, (
-    _table("resnet8", _RESNET, 60, (*_CONVOLUTIONAL, "mix_block")),
-    _table("resnet8", _RESNET._replace(methods={}), 30, ("automix",)),
+    _table("resnet8", _RESNET, 60, (*_CONVOLUTIONAL, *learned.LEARNED)),
+    _table("resnet8", _LEARNING, 30, learned.METHODS),
+    _table("resnet8", _LEARNING, 60, _OWN_MIX),
     _table("deit_tiny", _DEIT, 60, (*_ANY_NETWORK, *_ATTENTION)),
     *itertools.chain.from_iterable(
         _few_tables(word, share) for word, share in _LABELS.items()
@@ -175,8 +201,8 @@ def get_config(arg: str) -> ml_collections.ConfigDict:
   choice = words.parse(arg, SUITE)
   config = _make(choice)
   if choice.smoke:
-    learned = choice.mixer in ("automix", "mix_block")
-    return build.short(config) if learned else _smoke(config)
+    whole = choice.mixer in (*learned.METHODS, *learned.LEARNED)
+    return build.short(config) if whole else _smoke(config)
   return config
 
 
@@ -194,17 +220,27 @@ def _make(choice):
   config.optimizer = dict(recipe.optimizer)
   config.schedule.warmup = "2 epochs"
   config.published = build.published(choice)
-  if mixer == "automix":
-    automix.automix(config, **_AUTOMIX)
-    config.mix.per_batch = False
-    return config
+  if choice.wrap:
+    config.wrap = recipe.wraps[choice.wrap]
+  if mixer in learned.METHODS:
+    return learned.learn(config, mixer)
   config.mix = {"name": mixer, **_OPTIONS.get(mixer, {})}
-  if mixer == "mix_block":
-    config.mix = _MIX_BLOCK
+  if mixer in learned.LEARNED:
+    config.mix = learned.LEARNED[mixer]
   config.loss = _DECOUPLED if choice.dm else recipe.loss
+  if mixer in _OWN_MIX:
+    config.method, config.mix = _OWN_MIX[mixer]
   if choice.method:
+    _check_mixer(mixer, choice.method)
     build.lay_method_over(config, choice)
   return config
+
+
+def _check_mixer(mixer, method):
+  if mixer in _OWN_MIX:
+    raise ValueError(
+        f"{mixer} is a method of its own, as {method} is: keep one of the words"
+    )
 
 
 def _smoke(config):
@@ -212,6 +248,7 @@ def _smoke(config):
   config.update(total="20 steps", batch_size=32)
   config.schedule.warmup = "2 steps"
   config.data.update(train="train[:64]", test="test[:32]")
+  config.data.per_class = min(config.data.per_class, 4)
   config.evaluate.batch_size = 32
   deit = {"width": 8, "depth": 2, "heads": 2}
   narrow = deit if "patch" in config.model else {"widths": (4, 8, 8)}

@@ -77,6 +77,7 @@ _DEIT_TOP1 = {
     "tokenmix": (75.31, 80.80, 82.90),
     "smmix": (73.6, 81.10, None),
     "mixpro": (None, 81.30, None),
+    "tlalign": (None, 80.60, None),
 }
 _NOTES = {
     "samix": table.EXTRAPOLATED,
@@ -84,6 +85,7 @@ _NOTES = {
     ("deit_base", "automix"): table.EXTRAPOLATED,
     "mixpro": table.EXTRAPOLATED,
     "smmix": table.EXTRAPOLATED,
+    "tlalign": table.EXTRAPOLATED,
     "tokenmix": table.EXTRAPOLATED,
 }
 _DEITS = {"deit_tiny": _DEIT, "deit_small": _DEIT, "deit_base": _DEIT_BASE}

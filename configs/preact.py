@@ -20,11 +20,14 @@ _NOTES = {
 }
 
 
-def tables(regmixup_alpha: float, **model: Any) -> tuple[table.Table, ...]:
+def tables(
+    regmixup_alpha: float, rho: float = 0.1, **model: Any
+) -> tuple[table.Table, ...]:
   """The recipes of both networks.
 
   Args:
     regmixup_alpha: Of RegMixup: 10 on CIFAR-100, 20 on CIFAR-10.
+    rho: Of SAM and G-Mix. Our choice.
     **model: Options of the networks.
 
   Returns:
@@ -46,6 +49,7 @@ def tables(regmixup_alpha: float, **model: Any) -> tuple[table.Table, ...]:
           },
           "regmixup": {"method.eta": 1.0, "mix.alpha": regmixup_alpha},
       },
+      wraps=sections.sharpness(rho),
   )
   networks = {"preact_resnet18": recipe, "preact_resnet50": recipe}
   top1 = dict.fromkeys(("identity", *_MIXES), ())

@@ -99,8 +99,20 @@ TOKENS = {
         one("smmix", partner="flip"), one("mixup", 1.0), probs=(0.8, 0.2)
     ),
     "mixpro": either(one("mixpro", 1.0), one("mixup", 1.0), probs=(0.8, 0.2)),
+    "tlalign": either(one("mixup", 0.8), one("tlalign", 1.0)),
+    "mergemix": either(one("mergemix", 1.0), one("mixup", 0.8)),
 }
 REGIONS = {"smmix": {"method.regions": True}}
+
+
+def sharpness(rho: float) -> dict[str, dict[str, Any]]:
+  """`wrap` sections by their words: SAM, with mixup G-Mix, and its two forms."""
+  sam = {"name": "sam", "rho": rho}
+  return {
+      "sam": sam,
+      "bgmix": sam | {"split": "binary"},
+      "dgmix": sam | {"split": "decomposed"},
+  }
 
 
 # AutoMix and SAMix.

@@ -8,10 +8,12 @@ The files of the sets share what is here. Recordings of one's own are a folder
         --config.data.test=test --workdir runs/mine
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import ml_collections
 
+from dmjax.configs import domains
 from dmjax.configs import plain
 from dmjax.configs import sections
 from dmjax.configs import table
@@ -25,7 +27,8 @@ _MIXES = {
 
 
 def suite(
-    name: str, *, batch_size: int, epochs: int, **data: Any
+    name: str, *, batch_size: int, epochs: int,
+    methods: Mapping[str, Any] = {}, **data: Any
 ) -> table.Suite:
   """The recipes of a set of recordings, Adam with a cosine.
 
@@ -33,6 +36,7 @@ def suite(
     name: Of the set.
     batch_size: Recordings of a step.
     epochs: Length of training.
+    methods: More of them, as in `table.Recipe`.
     **data: Changes to the `data` section.
 
   Returns:
@@ -40,12 +44,18 @@ def suite(
   """
   recipe = table.Recipe(
       batch_size=batch_size, optimizer=plain.adam(2e-3, 1e-4), loss=sections.CE,
-      mixes=_MIXES, methods={"mixupe": {"method.eta": 0.1, "method.tau": 1.0}},
+      mixes=_MIXES,
+      methods={
+          "mixupe": {"method.eta": 0.1, "method.tau": 1.0}, **methods,
+      },
   )
   top1 = dict.fromkeys(("identity", *_MIXES), ())
   networks = {"temporal_cnn": recipe, "resnet8": recipe, "resnet18": recipe}
   return table.Suite(name, {"name": name, **plain.DATA, **data}, (
-      table.Table(networks, (epochs,), top1, source="", notes=plain.NOTES),
+      table.Table(
+          networks, (epochs,), top1, source="", plain=domains.PLAIN,
+          notes=plain.NOTES | domains.NOTES,
+      ),
   ))
 
 

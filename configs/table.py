@@ -14,27 +14,38 @@ OPENMIXUP = "OpenMixup (arXiv 2209.04851)"
 ADAUTOMIX = "AdAutoMix (arXiv 2312.11954)"
 
 # Results of the authors' own code that OpenMixup lists beside its own.
-ORIGINAL = {
+ORIGINAL = {"adautomix": ADAUTOMIX} | {
     mixer: f"{paper}, listed by {OPENMIXUP}"
     for mixer, paper in {
         "alignmix": "AlignMix (arXiv 2103.15375)",
         "comixup": "Co-Mixup (arXiv 2102.03065)",
         "mixpro": "MixPro (arXiv 2304.12043)",
         "smmix": "SMMix (arXiv 2212.12977)",
+        "tlalign": "TL-Align (arXiv 2210.06455)",
         "tokenmix": "TokenMix (arXiv 2207.08409)",
     }.items()
 }
 
-# What is to be known of a mixer's numbers, whatever the dataset.
+# What is to be known of a mixer's or wrapper's numbers, whatever the dataset.
 NOTES = {
+    "adautomix": (
+        "similarity is penalised, as in its code; as its paper means it:"
+        " --config.method.cosine=reward"
+    ),
     "alignmix": "alternates with manifold_mixup, as published",
     "attentivemix": (
         "self-taught, published with a frozen teacher of ImageNet:"
         " --config.method.teacher=pretrained/resnet18.safetensors"
     ),
+    "bgmix": "our reading of Binary G-Mix: its abstract alone was at hand",
+    "dgmix": "our reading of Decomposed G-Mix: its abstract alone was at hand",
     "fmix": (
         "published by code that draws masks from two rows of the spectrum,"
         " mended here"
+    ),
+    "mergemix": (
+        "merges tokens once, by their last features, where the authors merge"
+        " inside of the network; alternates with mixup"
     ),
     "mixpro": "alternates with mixup, as in OpenMixup",
     "saliencymix": (
@@ -43,6 +54,7 @@ NOTES = {
     ),
     "smmix": "with the loss of the paper, alternates with mixup",
     "smoothmix": "published by code with inverted labels, mended here",
+    "tlalign": "our reading of the paper; alternates with mixup, as in DeiT",
     "tokenmix": (
         "self-taught, published with a teacher's scores, alternates with mixup"
     ),
@@ -103,11 +115,15 @@ class Recipe(NamedTuple):
     methods: Methods that train with any mixer in place of `method`, by their
       words in the argument, and what they change elsewhere: `{"mixupe":
       {"method.eta": 0.1, "mix.alpha": 2.0}}`.
+    alone: Those of `methods` that need no mixer: they have `identity` where none
+      is said.
+    wraps: What can be laid around any method, by its words in the argument: the
+      whole `wrap` section of each.
     changes: By mixer, what it changes elsewhere: `{"method.regions": True}`.
     decoupled: Settings of DM by mixer. Where nothing is published, that of the
       paper is used with the alpha and the weight decay of mixup CE.
     decoupled_note: What is to be known of them.
-    learned: Changes of `automix` and `samix`.
+    learned: Changes of `automix`, `samix` and `adautomix`.
   """
 
   batch_size: int
@@ -122,6 +138,8 @@ class Recipe(NamedTuple):
   method: Mapping[str, Any] = {}
   unlabelled: Mapping[str, Any] = {}
   methods: Mapping[str, Mapping[str, Any]] = {}
+  alone: tuple[str, ...] = ()
+  wraps: Mapping[str, Mapping[str, Any]] = {}
   changes: Mapping[str, Mapping[str, Any]] = {}
   decoupled: Mapping[str, Decoupled] = {}
   decoupled_note: str = "alpha, eta and weight decay are those published"
@@ -145,7 +163,7 @@ class Table(NamedTuple):
     sources: By mixer, where it is another.
     notes: By (network, mixer), mixer or network, what is to be known of them.
     costs: By (network, mixer) or network, what the source reports.
-    plain: Mixers without a DM form.
+    plain: Mixers and methods without a DM form.
     unit: Of the lengths, `epochs` or `steps`.
   """
 
@@ -159,7 +177,7 @@ class Table(NamedTuple):
   sources: Mapping[str, str] = ORIGINAL
   notes: Mapping[Any, str] = {}
   costs: Mapping[Any, str] = {}
-  plain: tuple[str, ...] = ("identity", "automix", "samix")
+  plain: tuple[str, ...] = ("identity", "automix", "samix", "adautomix")
   unit: str = "epochs"
 
   @property

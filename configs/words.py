@@ -17,6 +17,7 @@ class Choice(NamedTuple):
     dm: Whether the loss is its decoupled form.
     method: Of the methods of the recipe that any mixer can be trained with;
       empty for supervised training, or what the recipe is of.
+    wrap: Of what the recipe can lay around any method; empty for nothing.
     smoke: Whether a few steps of a tiny network are meant, to see that it runs.
   """
 
@@ -25,6 +26,7 @@ class Choice(NamedTuple):
   mixer: str
   dm: bool
   method: str = ""
+  wrap: str = ""
   smoke: bool = False
 
   @property
@@ -44,13 +46,13 @@ def choices(suite: table_lib.Suite) -> list[Choice]:
 def argument(suite: table_lib.Suite, choice: Choice) -> str:
   """The shortest words that name a choice: `resnet18,cutmix,dm`."""
   several = len(_recipes(suite, choice.network)) > 1
-  default = _first_mixer(choice.table) if choice.method else "identity"
+  default = _default_mixer(choice.table, choice.network, choice.method)
   silent = choice.mixer == default
   return ",".join((
       choice.network,
       *[choice.table.word] * several,
       *[choice.mixer] * (not silent or choice.dm),
-      *[choice.method] * bool(choice.method),
+      *filter(None, (choice.method, choice.wrap)),
       *["dm"] * choice.dm,
   ))
 
@@ -70,7 +72,8 @@ def parse(text: str, suite: table_lib.Suite) -> Choice:
   Args:
     text: Comma-separated words in any order: a network, its recipe where it has
       several, a mixer (none is the baseline), a method that trains with any
-      mixer (with the first of the recipe if none is said), `dm` and `smoke`.
+      mixer (with the first of the recipe if none is said), what is laid around
+      any method, `dm` and `smoke`.
     suite: The dataset.
 
   Returns:
@@ -101,9 +104,18 @@ def _choices(suite: table_lib.Suite) -> Iterator[Choice]:
           yield Choice(table, network, mixer, True)
       # Others of their mixers are found, and not listed.
       for method in table.networks[network].methods:
-        mixer = _first_mixer(table)
+        mixer = _default_mixer(table, network, method)
         yield Choice(table, network, mixer, False, method)
-        yield Choice(table, network, mixer, True, method)
+        if method not in table.plain:
+          yield Choice(table, network, _first_mixer(table), True, method)
+      for wrap in table.networks[network].wraps:
+        yield Choice(table, network, _first_mixer(table), False, wrap=wrap)
+
+
+def _default_mixer(table, network, method):
+  """What is mixed with where no mixer is said."""
+  needs = method and method not in table.networks[network].alone
+  return _first_mixer(table) if needs else "identity"
 
 
 def _first_mixer(table):
@@ -153,6 +165,7 @@ def _kinds(suite):
     kinds.update(dict.fromkeys(table.top1, "mixer"))
     for recipe in table.networks.values():
       kinds.update(dict.fromkeys(recipe.methods, "method"))
+      kinds.update(dict.fromkeys(recipe.wraps, "wrapper"))
     kinds.update({table.word: "recipe"} if table.word else {})
   return kinds
 
@@ -179,13 +192,16 @@ def _recipe(text, word, network, suite):
 def _choose(found, said, suite):
   """The one of a series that has the mixer, the loss and the method."""
   method = said.get("method", "")
-  default = _first_mixer(found[0].table) if method else "identity"
+  default = _default_mixer(found[0].table, found[0].network, method)
   mixer = said.get("mixer", default)
-  if "dm" in said and "mixer" not in said and not method:
+  if "dm" in said and "mixer" not in said and default == "identity":
     raise ValueError(f"dm needs a mixer: write {example(suite, found)}")
   what = " ".join(filter(None, _series(found[0])))
   _check_method(method, mixer, what, found[0].recipe, suite)
-  same = [c for c in found if c.mixer == mixer and not c.method]
+  wrap = said.get("wrapper", "")
+  same = [
+      c for c in found if c.mixer == mixer and not (c.method or c.wrap)
+  ]
   if not same:
     known = dict.fromkeys(choice.mixer for choice in found)
     lacks = "baseline" if mixer == "identity" else f"mixer {mixer}"
@@ -193,9 +209,14 @@ def _choose(found, said, suite):
         f"{suite.name} has no {lacks} for {what}; its mixers are"
         f" {_listed(known)}: write {example(suite, found)}"
     )
+  _check_has(wrap, same[0].recipe.wraps, what, suite)
+  if "dm" in said and method in same[0].table.plain:
+    raise ValueError(
+        f"{method} has no DM form, since its loss is its own: leave dm out"
+    )
   for choice in same:
     if choice.dm == ("dm" in said):
-      return choice._replace(method=method)
+      return choice._replace(method=method, wrap=wrap)
   raise ValueError(
       f"{mixer} has no DM form: write {example(suite, same)}"
   )
@@ -204,11 +225,16 @@ def _choose(found, said, suite):
 def _check_method(method, mixer, what, recipe, suite):
   if not method:
     return
-  if method not in recipe.methods:
-    has = _listed(recipe.methods) or "none: leave the word out"
-    raise ValueError(f"{suite.name} has no {method} for {what}; it has {has}")
-  if mixer == "identity" or mixer in recipe.learned:
+  _check_has(method, recipe.methods, what, suite)
+  lacks = mixer == "identity" and method not in recipe.alone
+  if lacks or mixer in recipe.learned:
     raise ValueError(f"{method} needs a mixer such as mixup, got {mixer}")
+
+
+def _check_has(word, known, what, suite):
+  if word and word not in known:
+    has = _listed(known) or "none: leave the word out"
+    raise ValueError(f"{suite.name} has no {word} for {what}; it has {has}")
 
 
 def _listed(words):

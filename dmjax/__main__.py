@@ -23,6 +23,7 @@ TRAIN = (
     "sklearn",
     "tensorboardX",
     "tensorflow_datasets",
+    "tokenizers",
     "tqdm",
 )
 

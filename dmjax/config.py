@@ -29,12 +29,15 @@ def default() -> ml_collections.ConfigDict:
       "init_from": "",
       "data": {
           # A TFDS dataset, an embedded one such as `digits` or `wine`, the path
-          # of a folder of images, tables or recordings, or `mock`.
+          # of a folder of images, tables, recordings or texts, or `mock`.
           "name": "cifar100",
           # Where TFDS datasets lie; TFDS_DATA_DIR or ~/tensorflow_datasets.
           "dir": "",
           "train": "train",
           "test": "test",
+          # The domain that is tested and not trained on, such as `sketch`, of
+          # data that say where each example comes from; empty for none.
+          "leave_out": "",
           # The part of `train` whose labels are used, `4 per class` or `15 %`
           # of each; all if empty. Drawn by a seed of its own.
           "labels": "",
@@ -65,8 +68,8 @@ def default() -> ml_collections.ConfigDict:
           # Strength of colour jitter.
           "jitter": 0.0,
           # A policy that takes the place of jitter: `rand-m9-mstd0.5-inc1`,
-          # `openmixup-m7-mstd0.5`, `fixmatch-n3` or `trivial`. Or `3a`, with
-          # jitter after it. "" for none.
+          # `openmixup-m7-mstd0.5`, `fixmatch-n3`, `trivial` or `augmix`. Or
+          # `3a`, with jitter after it. "" for none.
           "auto_augment": "",
           # Probability of random erasing.
           "erase": 0.0,
@@ -74,11 +77,34 @@ def default() -> ml_collections.ConfigDict:
           "cutout": 0,
           # Times that every image is in its batch (arXiv 1901.09335).
           "repeats": 1,
+          # Examples of one class that stand together in a batch, for methods
+          # that compare examples: `batch_size` is so many times the number of
+          # classes on each device times that of devices. 0 for any classes.
+          "per_class": 0,
           # Of the channels of images. Tables have those of their training rows.
           "mean": (0.4914, 0.4822, 0.4465),
           "std": (0.2023, 0.1994, 0.2010),
           # Of tables: log(1 + x) of every numeric column.
           "table": {"log1p": False},
+          # Of texts, whose tokenizer is learned from the training texts.
+          "text": {
+              # Tokens of an example: a longer text is cut at its end.
+              "max_length": 40,
+              # Tokens that are known, two of which are padding and whatever is
+              # unknown. The network has a `vocabulary` as large or larger.
+              "vocabulary": 2000,
+              # Tokens are `words`, or `pieces` of words (byte-pair encoding).
+              "tokens": "words",
+              # Of the strong view, by EDA: shares of the tokens that are
+              # swapped, and chances of each to be deleted, or replaced by any
+              # other.
+              "swap": 0.1,
+              "delete": 0.1,
+              "replace": 0.1,
+              # The label of a dataset that has several, such as `label-fine`;
+              # the first one if empty.
+              "label": "",
+          },
           # Of recordings, which become log-mel spectrograms on the device.
           "sound": {
               # Samples per second, where the data do not say; 0 for theirs.
@@ -97,8 +123,13 @@ def default() -> ml_collections.ConfigDict:
               "band_mask": 0,
               "time_mask": 0.0,
               # Pattern of the file names, as `{speaker}_{take}.wav`, for splits
-              # such as `train[speaker!=ann]`; that of the dataset if empty.
+              # such as `train[speaker!=ann]`; that of the dataset if empty. What
+              # it calls `{domain}` is the domain of a recording.
               "names": "",
+              # The field of the file names that is the label, as `speaker`: its
+              # values in a split are the classes of that split. The label of
+              # the dataset if empty.
+              "label": "",
           },
       },
       # Images whose labels nobody reads, for semi-supervised methods.
@@ -131,7 +162,14 @@ def default() -> ml_collections.ConfigDict:
           "regions": False,
           # How long images are mixed, `90 %` or `250 epochs`.
           "until": "100 %",
+          # When mixing starts, as `50 %`.
+          "start": "0 %",
+          # Labels are mixed by `w^p` where images are mixed by w.
+          "label_power": 1.0,
       },
+      # `name` and options of what is laid around the method, `sam` for the
+      # gradient at a point nearby where the loss is higher.
+      "wrap": {"name": "none"},
       # `name` and options of a mixer of `dmjax.mixers`.
       "mix": {"name": "cutmix", "alpha": 1.0, "per_batch": False},
       # `name` and options of a loss of `dmjax.losses`.

@@ -24,10 +24,11 @@ from dmjax.configs import build
 from dmjax.configs import words
 
 DATASETS = (
-    "digits", "cifar10", "cifar100", "svhn", "stl10", "tiny_imagenet",
-    "imagenet", "cub200", "aircraft", "cars", "wine", "breast_cancer", "letter",
-    "spambase", "abalone", "spoken_digit", "speech_commands", "cora",
-    "citeseer", "pubmed",
+    "digits", "digits_domains", "cifar10", "cifar100", "svhn", "stl10",
+    "tiny_imagenet", "pacs", "imagenet", "cub200", "aircraft", "cars", "wine",
+    "breast_cancer", "letter", "spambase", "abalone", "spoken_digit",
+    "spoken_digit_speakers", "speech_commands", "cora", "citeseer", "pubmed",
+    "feature_noise", "sst2", "trec",
 )
 
 _LENGTH = re.compile(r"\s*(\d+)(?:\.0*)?\s*(epoch|step)s?\s*")

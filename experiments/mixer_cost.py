@@ -70,6 +70,7 @@ def guidance_for(name: str, setting: Setting) -> dict[str, jax.Array]:
       "saliency": setting.shape[:3],
       "cam": setting.shape[:3],
       "attention": (setting.batch, side**2),
+      "attentions": (setting.batch, 12, 1 + side**2, 1 + side**2),
       "features": (setting.batch, side, side, 64),
       "progress": (setting.batch,),
   }

@@ -23,7 +23,9 @@ FUNCTIONS = {
     "cutout": P(augment.cutout, size=4),
 }
 CHAIN = P(augment.chain, steps=tuple(FUNCTIONS.values()))
-FUNCTIONS |= {"three_augment": augment.three_augment} | {
+FUNCTIONS |= {
+    "three_augment": augment.three_augment, "augmix": augment.augmix
+} | {
     name: P(
         augment.rand_augment, policy=augment.parse_policy(name), fill=(0.5,)
     )

@@ -15,7 +15,7 @@ from dmjax import mixers
 from dmjax import models
 from dmjax import parallel
 from dmjax.methods import automix_losses
-from dmjax.methods.automix import teacher_rate
+from dmjax.methods.momentum import teacher_rate
 from tests import step_test
 
 NETWORKS = ("student", "teacher", "mix_block")

@@ -160,7 +160,7 @@ def check_parts(config):
   """That network, mixer, loss and Mix Block exist with their options."""
   models.create(num_classes=10, **config.model)
   specs = config.mix.get("mixers", (config.mix,))
-  known = {**mixers.MIXERS, "automix": mixers.automix}
+  known = mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED
   for spec in specs:
     # A run to learn from is no option of the mixer.
     spec = {key: spec[key] for key in spec if key != "workdir"}
@@ -194,7 +194,7 @@ def test_every_smoke_is_a_few_steps_of_the_same_recipe():
     steps, unit = smoke.total.split()
     assert unit == "steps" and int(steps) <= 20 and not smoke.pretrained
     name = smoke.data.name.split("/")[0]
-    assert name in ("mock", "digits") or row.mixer == "mix_block"
+    assert name in ("mock", "digits", "digits_domains") or row.mixer == "mix_block"
     assert smoke.batch_size <= 32
 
 
@@ -253,7 +253,7 @@ BENCHMARK = {
 ))
 def test_a_network_has_all_mixers_of_the_benchmark(dataset, network, lacking):
   found = {r.mixer for r in recipes.rows(dataset) if r.network == network}
-  assert found - {"mix_block", "mixup_cutmix"} == BENCHMARK - lacking
+  assert found - {"adautomix", "mix_block", "mixup_cutmix"} == BENCHMARK - lacking
 
 
 def test_deit_has_the_mixers_of_vision_transformers():

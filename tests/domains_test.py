@@ -1,8 +1,10 @@
 """Every kind of input trains, resumes, evaluates and is drawn by one engine."""
 
+import json
 import pathlib
 import shutil
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from dmjax import main
 from dmjax import recipes
 from dmjax.data import domains
 from dmjax.data import sounds
+from dmjax.data import texts
 from dmjax.train import loop
 from dmjax.train import preview
 from dmjax.train import run as run_lib
@@ -22,11 +25,16 @@ SMOKES = {
     "table": "wine:mlp,mixup,mixupe,smoke",
     "sound": "spoken_digit:temporal_cnn,cutmix,dm,smoke",
     "graph": "cora:gcn,mixupe,smoke",
+    "text": "sst2:text_cnn,sentencemixup,doublemix,dm,smoke",
 }
 CHANGES = {
     "table": {"method.variant": "absolute"},
     "sound": {"data.sound.shift": 0.1, "data.sound.band_mask": 4},
     "graph": {"method.variant": "absolute", "method.stage": 1},
+    "text": {
+        "data.text.vocabulary": 64, "data.text.max_length": 12,
+        "model.vocabulary": 64, "model.width": 8, "model.kernels": (2,),
+    },
 }
 
 
@@ -60,7 +68,7 @@ def runs(tmp_path_factory):
 def test_a_run_of_each_kind_ends_with_its_pictures_and_metrics(runs, kind):
   workdir, result = runs(kind)
   assert result.finished and np.isfinite(list(result.metrics.values())).all()
-  assert ("mixed_top1" in result.metrics) == (kind != "graph")
+  assert ("mixed_top1" in result.metrics) == (kind in ("table", "sound"))
   for name in ("mixed.png", "curves.png"):
     assert (workdir / name).stat().st_size > 5000
 
@@ -153,6 +161,23 @@ def test_a_network_of_graphs_is_refused_for_images(tmp_path):
   config.model = {"name": "gcn", "dtype": "float32"}
   with pytest.raises(ValueError, match="model 'gcn'.*nodes"):
     loop.train(config, tmp_path / "run")
+
+
+def test_a_loaded_run_reads_texts_as_it_was_trained_to(runs, tmp_path, capsys):
+  workdir, _ = runs("text")
+  run, state = dmjax.load(workdir)
+  train = run_lib.assemble(smoke("text")).sources["train"]
+  assert run.sources["test"].reader == train.reader
+  words = "class3 word1 unseen"
+  x = texts.encode(run.sources["train"], [words])
+  np.testing.assert_array_equal(x, texts.encode(train, [words]))
+  (tmp_path / "a.txt").write_text(words)
+  command = ["predict", "--workdir", str(workdir), str(tmp_path / "a.txt")]
+  assert not main.main([*command, "--format", "json", "--top", "10"])
+  found = json.loads(capsys.readouterr().out)["classes"]
+  expected = jax.nn.softmax(run.method.predict(state, {"x": x}))[0]
+  for name, p in found.items():
+    np.testing.assert_allclose(p, expected[int(name)], rtol=1e-4)
 
 
 def test_predict_says_that_it_reads_images(runs, tmp_path, capsys):

@@ -21,7 +21,7 @@ from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import run as run_lib
 from dmjax.train import step as step_lib
 
-ATTENTION = ("mixpro", "smmix", "tokenmix", "transmix")
+ATTENTION = ("mergemix", "mixpro", "smmix", "tlalign", "tokenmix", "transmix")
 
 
 def batch(size=8):
@@ -57,6 +57,8 @@ def closure(mixer, **options):
         (mixers.tokenmix, ("attention",), ()),
         (mixers.transmix, (), ("attention",)),
         (mixers.mixpro, (), ("attention", "progress")),
+        (mixers.tlalign, (), ("attentions",)),
+        (mixers.mergemix, ("attention", "features"), ()),
     ),
 )
 def test_the_table_says_what_a_mixer_needs(mixer, before, after):
@@ -74,7 +76,7 @@ def test_a_mixer_has_the_options_that_the_table_says(name):
   needs = mixers.guidance_of(mixers.MIXERS[name])
   options = inspect.signature(mixers.MIXERS[name]).parameters
   given = {k: v for k, v in options.items() if k in (
-      "saliency", "cam", "features", "attention", "progress"
+      "saliency", "cam", "features", "attention", "attentions", "progress"
   )}
   required = {k for k, v in given.items() if v.default is v.empty}
   assert (required, set(given) - required) == (needs.before, needs.after)

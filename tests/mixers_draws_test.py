@@ -13,6 +13,7 @@ MAPS = {
     "saliency": np.ones((5, 16, 16)),
     "cam": np.ones((5, 16, 16)),
     "attention": np.ones((5, 16)),
+    "attentions": np.ones((5, 2, 17, 17)),
     "features": np.ones((5, 4, 4, 6)),
 }
 GUIDANCE = {

@@ -37,6 +37,7 @@ MOVES_PIXELS = frozenset({
 OWN_WEIGHTS = frozenset({
     "mixpro",  # Attention weighs the labels.
     "snapmix",  # The shares of the two objects that are seen.
+    "tlalign",  # Labels follow their tokens.
     "tokenmix",  # The scores of the pasted tokens weigh the labels.
     "transmix",  # Half area, half attention.
 })
@@ -63,6 +64,7 @@ def guidance(name, batch=BATCH, shape=SHAPE, seed=1):
       "saliency": (batch, *shape),
       "cam": (batch, *shape),
       "attention": (batch, grid[0] * grid[1]),
+      "attentions": (batch, 2, *[1 + grid[0] * grid[1]] * 2),
       "features": (batch, *grid, 6),
   }
   return {

@@ -17,7 +17,7 @@ from dmjax import models
 from dmjax.models import layers
 
 # Networks of tables, recordings and graphs have tests of their own.
-OTHERS = ("mlp", "temporal_cnn", "gcn")
+OTHERS = ("mlp", "temporal_cnn", "gcn", "patch_mlp")
 ALL = tuple(name for name in models.MODELS if name not in OTHERS)
 
 PARAMETERS = {

@@ -198,7 +198,7 @@ def test_a_fifth_of_the_rows_is_held_out(rows):
 def test_outliers_are_a_case_only_where_a_dataset_is_named():
   assert ood.cases(probes.Options()) == []
   inside, outside = ood.cases(probes.Options(ood="svhn_cropped"))
-  assert (inside.data, outside.data) == ("", "ood") and ood.PROBE.source is None
+  assert (inside.dataset, outside.dataset) == ("", "svhn_cropped")
 
 
 def test_scores_of_outliers_are_softmax_and_energy():

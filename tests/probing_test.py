@@ -99,8 +99,8 @@ def test_outliers_become_as_large_and_grey_as_the_images(trained, tmp_path):
 
 
 @pytest.mark.parametrize("arguments, says", (
-    (("--probes", "ood", "--ood", "wine"), "--ood.*kind 'image'.*'table'"),
-    (("--probes", "ood", "--ood", "/nowhere"), "--ood: .*/nowhere"),
+    (("--probes", "ood", "--ood", "wine"), "'wine'.*kind 'image'.*'table'"),
+    (("--probes", "ood", "--ood", "/nowhere"), "/nowhere"),
     (("--probes", "claen"), "unknown probe 'claen'.*'clean'"),
     (("--probes", "fgsm", "--eps", "-1"), "eps.*-1"),
     (("--probes", "fgsm", "--eps", "one"), "--eps must be numbers"),

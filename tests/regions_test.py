@@ -178,19 +178,20 @@ def clean_loss():
 @pytest.mark.parametrize("mixer", (
     mixers.mixup, functools.partial(mixers.manifold_mixup, stages=(1,)),
 ))
-def test_after_its_time_a_mixer_leaves_images_as_they_are(mixer):
+def test_before_and_after_its_time_a_mixer_leaves_images_as_they_are(mixer):
   data, key = batch(), jax.random.key(3)
-  method = methods.supervised(resnet(), mixer, LOSS, until=5)
+  method = methods.supervised(resnet(), mixer, LOSS, start=3, until=5)
   always = methods.supervised(resnet(), mixer, LOSS)
   state = first_state(resnet)
   # The head begins so small that every loss is the logarithm of 4.
   state = state.replace(params=jax.tree.map(lambda p: 30 * p, state.params))
   at = jax.jit(lambda state: method.loss(state.params, state, data, key)[0])
   mixed = lose(always, state.params, state, data, key)
-  before, after = state.replace(step=4), state.replace(step=5)
-  np.testing.assert_allclose(at(before), mixed, rtol=1e-5)
   plain = clean_loss()(state.params, state, data, key)
-  np.testing.assert_allclose(at(after), plain, rtol=1e-5)
+  for step, expected in ((2, plain), (3, mixed), (4, mixed), (5, plain)):
+    np.testing.assert_allclose(
+        at(state.replace(step=step)), expected, rtol=1e-5
+    )
   assert abs(plain - mixed) > 1e-3
 
 
@@ -207,7 +208,7 @@ def test_until_is_read_as_a_duration_of_the_run():
       teacher=None, axis_name=None,
   )
   method = methods.METHODS["supervised"](parts, until="3 epochs")
-  assert seen == [("method.until", "3 epochs")]
+  assert ("method.until", "3 epochs") in seen
   data = batch()
   state = first_state(resnet).replace(step=30)
   found = lose(method, state.params, state, data, jax.random.key(3))

@@ -223,3 +223,22 @@ def test_low_bands_are_drawn_at_the_bottom():
   np.testing.assert_array_equal(
       drawn[:, 0], np.clip((x[:, 3] + 2) / 5, 0, 1)
   )
+
+
+def test_a_field_of_the_file_names_is_the_label(digits):
+  data = {"sound": {**DATA["sound"], "label": "speaker"}}
+  source = open_digits(digits, "train", data)
+  assert source.class_names == source.present == SPEAKERS and source.size == 8
+  for name in SPEAKERS:
+    one = open_digits(digits, f"train[speaker={name}]", data)
+    assert one.class_names == (name,) and one.read(0)["label"] == 0
+    rows = {one.read(i)["x"].tobytes() for i in range(4)}
+    labels = {
+        source.label(i) for i in range(8) if source.read(i)["x"].tobytes() in rows
+    }
+    assert labels == {SPEAKERS.index(name)}
+  data["sound"]["label"] = "recording"
+  assert open_digits(digits, "all", data).class_names == ("0", "5", "11")
+  data["sound"]["label"] = "speeker"
+  with pytest.raises(ValueError, match="sound.label='speeker'.*'speaker'"):
+    open_digits(digits, "all", data)

@@ -128,7 +128,7 @@ def test_the_probe_tells_errors_of_all_pairs():
 
 def test_the_probe_takes_another_split_and_not_too_many_rows():
   (case,) = PROBE.cases(probes.Options(trials="test[speaker=ann]"))
-  assert (case.name, case.data) == ("test[speaker=ann]", "trials")
+  assert case.name == case.split == "test[speaker=ann]"
   many = {"label": np.zeros(7_000)}
   with pytest.raises(ValueError, match="6,000 at most, got 7,000; take --limit"):
     PROBE.summarize([case], [many], None)

@@ -67,6 +67,9 @@ def test_a_folder_has_splits_by_file_name_and_slices(tmp_path):
   assert found == {tone(i)[:320].tobytes() for i in range(8)}
   with pytest.raises(ValueError, match="need a pattern .*data.sound.names"):
     sounds.open_folder(root, "all[speaker=bob]", DATA)
+  data["sound"]["label"] = "speaker"
+  labelled = sounds.open_folder(root, "all", data)
+  assert labelled.class_names == ("ann", "bob") and labelled.size == 8
 
 
 def test_what_is_no_folder_of_recordings_says_why(tmp_path):

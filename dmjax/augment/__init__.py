@@ -4,9 +4,11 @@ They take batches of images `float[B, H, W, C]` in [0, 1] on the device, and
 draw for each image by itself: under `jit`, `vmap` and `pmap`, in any training
 loop. Configure them with `functools.partial` and join them with `chain`. Sound
 becomes an image by `log_mel`; `random_shift`, `mask_bands` and `mask_times` are
-for spectrograms. The package depends on JAX alone.
+for spectrograms, `swap_tokens`, `delete_tokens` and `replace_tokens` for texts.
+The package depends on JAX alone.
 """
 
+from dmjax.augment._augmix import augmix
 from dmjax.augment._boxes import first_fitting
 from dmjax.augment._boxes import largest_central
 from dmjax.augment._chain import chain
@@ -30,15 +32,20 @@ from dmjax.augment._spectrograms import mel_filters
 from dmjax.augment._spectrograms import random_shift
 from dmjax.augment._spectrograms import standardise_each
 from dmjax.augment._three import three_augment
+from dmjax.augment._tokens import delete_tokens
+from dmjax.augment._tokens import replace_tokens
+from dmjax.augment._tokens import swap_tokens
 
 __all__ = (
     "OPERATIONS",
     "Policy",
     "SPACES",
     "apply_operation",
+    "augmix",
     "chain",
     "colour_jitter",
     "cutout",
+    "delete_tokens",
     "first_fitting",
     "largest_central",
     "log_mel",
@@ -53,6 +60,8 @@ __all__ = (
     "random_flip",
     "random_resized_crop",
     "random_shift",
+    "replace_tokens",
     "standardise_each",
+    "swap_tokens",
     "three_augment",
 )

@@ -8,7 +8,8 @@ class Policy(NamedTuple):
   """What is drawn for a picture, how strong, and how many times.
 
   Attributes:
-    space: Name in `SPACES`, or `3a` for `three_augment`.
+    space: Name in `SPACES`, or `3a` for `three_augment`. Those of `augmix` are
+      blended in chains, by `augmix`.
     magnitude: Mean magnitude, from 0 to 10. The spaces `fixmatch` and `trivial`
       draw their levels evenly instead.
     std: Standard deviation of the magnitude.
@@ -28,6 +29,7 @@ _NAMES = {
     "fixmatch": (("n",), 3),
     "trivial": ((), 1),
     "3a": ((), 1),
+    "augmix": ((), 3),
 }
 
 
@@ -43,6 +45,7 @@ def parse_policy(
   | `fixmatch-n3` | RandAugment in FixMatch (arXiv 2001.07685) |
   | `trivial` | TrivialAugment, wide (arXiv 2103.10158) |
   | `3a` | 3-Augment (arXiv 2204.07118) |
+  | `augmix` | AugMix, without its loss (arXiv 1912.02781) |
 
   `m9-mstd0.5` are magnitudes N(9, 0.5^2) out of 10. With `inc1` every effect
   grows with the magnitude. `n3` are three operations a picture; without it
@@ -87,6 +90,6 @@ def _policy(name, values):
 def _refusal(setting, text, reason=""):
   return ValueError(
       f"{setting} must be a policy such as 'rand-m9-mstd0.5-inc1',"
-      " 'openmixup-m7-mstd0.5', 'fixmatch-n3', 'trivial' or '3a', got"
+      " 'openmixup-m7-mstd0.5', 'fixmatch-n3', 'trivial', 'augmix' or '3a', got"
       f" {text!r}{reason}"
   )

@@ -114,12 +114,32 @@ _trivial = _openmixup._replace(
     shift=lambda amount, side: jnp.trunc(32 * amount),
 )
 
+
+def _up_to_magnitude(key, shape, policy):
+  """Evenly from 0.1 to the magnitude, of 10."""
+  level = jax.random.uniform(key, shape, minval=0.1, maxval=policy.magnitude)
+  return level / 10
+
+
+# Those of AugMix (arXiv 1912.02781), which enhance nothing.
+_augmix = _timm_increasing._replace(
+    operations=(
+        "auto_contrast", "equalize", "posterize", "rotate", "solarize",
+        "shear_x", "shear_y", "translate_x", "translate_y",
+    ),
+    probability=1.0,
+    levels=_up_to_magnitude,
+    factor=lambda level, sign: jnp.ones_like(level),
+    shift=lambda amount, side: jnp.trunc(amount * side / 3),
+)
+
 SPACES = {
     "timm": _timm,
     "timm_increasing": _timm_increasing,
     "openmixup": _openmixup,
     "fixmatch": _fixmatch,
     "trivial": _trivial,
+    "augmix": _augmix,
 }
 
 

@@ -7,7 +7,7 @@ from dmjax.commands import exits
 
 _SECTIONS = {
     "mixers": "mix", "losses": "loss", "models": "model", "methods": "method",
-    "optimizers": "optimizer",
+    "optimizers": "optimizer", "wrappers": "wrap",
 }
 
 

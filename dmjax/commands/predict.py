@@ -1,4 +1,4 @@
-"""dmjax predict: what a trained network sees in images."""
+"""dmjax predict: what a trained network sees in images, or texts."""
 
 import csv
 import json
@@ -13,7 +13,8 @@ def add(commands) -> None:
   """Describes the command."""
   parser = arguments.add_command(
       commands, run, "predict",
-      "Print the classes that a trained network sees in images.",
+      "Print the classes that a trained network sees in images, or in texts, each"
+      " a file.",
   )
   parser.add_argument("images", nargs="+", type=pathlib.Path, metavar="IMAGE")
   parser.add_argument("--workdir", type=arguments.workdir, required=True)

@@ -15,7 +15,7 @@ def add(commands) -> None:
   parser.add_argument("--all", action="store_true",
                       help="draw every mixer on the same pairs of photographs")
   parser.add_argument("--workdir", type=arguments.workdir,
-                      help="draw what a run of method automix has learned")
+                      help="draw what a run that learns to mix has learned")
   parser.add_argument("--out", type=arguments.picture, required=True,
                       help="the picture to write, .png")
   parser.add_argument("--stage", choices=("augment", "mix"),

@@ -1,5 +1,6 @@
 """dmjax probe: what a trained network has learned."""
 
+import itertools
 import json
 import pathlib
 
@@ -33,6 +34,8 @@ def add(commands) -> None:
   parser.add_argument("--restarts", type=int, default=1, help="of pgd")
   parser.add_argument("--ood", default="", metavar="DATASET",
                       help="another dataset, for ood")
+  parser.add_argument("--trials", default="", metavar="SPLIT",
+                      help="of other classes, for verification")
   parser.add_argument("--corrupted", default="", metavar="FOLDER",
                       help="public arrays, fog.npy and others, for corruptions")
   parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER",
@@ -45,7 +48,7 @@ def run(args, rest) -> int:
   # pylint: disable=g-import-not-at-top
   from dmjax.commands import probe_report
   from dmjax.train import explained
-  from dmjax.train import outliers
+  from dmjax.train import other_rows
   from dmjax.train import probe_pictures
   from dmjax.train import probing
   from dmjax.train import run as run_lib
@@ -59,8 +62,9 @@ def run(args, rest) -> int:
   cases = {}
   if names or not asked:
     cases = probing.check(names, kind, options)
-    if "ood" in cases:
-      outliers.open_pipeline(next(iter(assembled.values())), options)
+    for case in itertools.chain(*cases.values()):
+      if case.dataset or case.split:
+        other_rows.open_pipeline(next(iter(assembled.values())), case)
   runs = {
       name: (each, run_lib.restore(
           each, pathlib.Path(name),
@@ -135,5 +139,5 @@ def _options(args):
     ) from None
   return probes.Options(
       eps=eps, steps=args.steps, restarts=args.restarts, ood=args.ood,
-      corrupted=args.corrupted,
+      corrupted=args.corrupted, trials=args.trials,
   )

@@ -71,6 +71,7 @@ def open_dataset(
     *,
     rate: int = 0,
     pattern: str = "",
+    label: str = "",
 ) -> tuple[base.Source, int]:
   """The recordings of a split, and their rate.
 
@@ -80,13 +81,15 @@ def open_dataset(
     split: In TFDS syntax, or with conditions, see `file_names`.
     rate: Samples per second, where the dataset does not say.
     pattern: Of the file names; that of the dataset if empty.
+    label: The field of the file names that is the label; that of the dataset
+      if empty.
 
   Returns:
     The source, with samples `int16[S]` of any length, and their rate.
 
   Raises:
     ValueError: For an unknown split, an unknown rate, samples that are no
-      integers, labels that are no classes; and see `file_names.choose`.
+      integers, labels that are no classes; and see `file_names`.
   """
   key, label_key = base.keys_of(builder)
   features, known = builder.info.features, _KNOWN.get(builder.name)
@@ -95,8 +98,21 @@ def open_dataset(
   known = known.NAMES if known else file_names.FileNames()
   names_of = known._replace(pattern=pattern or known.pattern)
   whole, rows = _rows(builder, name, split, names_of)
-  source = _source(builder, f"of {name!r}, split {whole!r}", whole)
-  return source if rows is None else base.subset(source, rows), rate
+  where = f"of {name!r}, split {whole!r}"
+  source = _source(builder, where, whole)
+  source = source if rows is None else base.subset(source, rows)
+  if label:
+    found = np.array(_names(builder, whole, where))
+    found = found if rows is None else found[rows]
+    labelled = file_names.labels(found, names_of.pattern, label, where)
+    source = base.relabelled(source, *labelled)
+  if file_names.has_domains(names_of):
+    found = np.array(_names(builder, whole, where))
+    found = found if rows is None else found[rows]
+    source = base.with_domains(
+        source, *file_names.domains(found, names_of, where)
+    )
+  return source, rate
 
 
 def _source(builder, where, whole):

@@ -40,6 +40,12 @@ class Source(NamedTuple):
       empty where it is not to be normalised, None for `data.mean` of the
       configuration.
     std: Likewise.
+    domain_names: Names of the domains that examples come from; then each also
+      has its `domain`, an integer. Empty where nothing is known of domains.
+    domain: `index -> domain`, as `label`; None where there are no domains.
+    reader: What was learned of the training examples to read others alike, as
+      text, such as a tokenizer: it is kept with a run, and given as
+      `data["reader"]` to what opens other sources for it. Empty for nothing.
   """
 
   read: Callable[[int], Arrays]
@@ -52,6 +58,9 @@ class Source(NamedTuple):
   shared: Callable[[], Any] = tuple
   mean: tuple[float, ...] | None = None
   std: tuple[float, ...] | None = None
+  domain_names: tuple[str, ...] = ()
+  domain: Callable[[int], int] | None = None
+  reader: str = ""
 
   @property
   def num_classes(self) -> int:
@@ -86,6 +95,8 @@ class Domain(NamedTuple):
     pictures: `x -> [B, H, W, C]` in [0, 1], to be drawn; None where `points`
       are drawn.
     points: `x -> [B, D]`, host arrays, to be projected onto a plane.
+    read_file: `(source, path) -> x` of one example, without the batch, as a
+      trained run with this source sees it; None where no file holds just one.
   """
 
   unit: str
@@ -97,6 +108,7 @@ class Domain(NamedTuple):
   check: Callable[[Any, Arrays], None]
   pictures: Callable[[Any], np.ndarray] | None = None
   points: Callable[[Any], np.ndarray] | None = None
+  read_file: Callable[[Source, Any], np.ndarray] | None = None
 
 
 class Pipeline(NamedTuple):
@@ -161,6 +173,54 @@ def subset(source: Source, rows: Sequence[int]) -> Source:
   return source._replace(
       read=lambda index: source.read(rows[index]), size=len(rows), present=(),
       label=source.label and (lambda index: source.label(rows[index])),
+      domain=source.domain and (lambda index: source.domain(rows[index])),
+  )
+
+
+def with_domains(
+    source: Source, domain_names: Sequence[str], numbers: Sequence[int]
+) -> Source:
+  """The source, whose examples also say which domain they come from.
+
+  Args:
+    source: The source.
+    domain_names: Names of the domains.
+    numbers: The domain of each example, `int[size]`.
+
+  Returns:
+    The source; `domain` of an example is `int32`.
+  """
+  numbers = np.asarray(numbers, np.int32)
+
+  def read(index):
+    return source.read(index) | {"domain": numbers[index]}
+
+  return source._replace(
+      read=read, domain_names=tuple(domain_names),
+      domain=lambda index: int(numbers[index]),
+  )
+
+
+def relabelled(
+    source: Source, labels: Sequence[int], class_names: Sequence[str]
+) -> Source:
+  """The source with other labels, one for each of its rows.
+
+  Args:
+    source: The source.
+    labels: `int[size]`, of classes that all have examples.
+    class_names: Of the classes.
+
+  Returns:
+    The source.
+  """
+
+  def label(index):
+    return int(labels[index])
+
+  return source._replace(
+      read=lambda index: source.read(index) | {"label": label(index)},
+      class_names=tuple(class_names), present=tuple(class_names), label=label,
   )
 
 

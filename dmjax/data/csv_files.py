@@ -1,6 +1,6 @@
 """Tables of one's own: a folder of csv files, one for each split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import csv
 import pathlib
 from typing import NamedTuple
@@ -60,12 +60,21 @@ class _File(NamedTuple):
     )
 
 
-def find(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-  """The csv files in a folder by the splits they hold; hidden ones are none."""
+def find(folder: pathlib.Path, ending: str = "csv") -> dict[str, pathlib.Path]:
+  """The files of an ending by the splits they hold; hidden ones are none."""
   return {
-      path.stem: path for path in sorted(folder.glob("*.[cC][sS][vV]"))
-      if path.is_file() and not path.name.startswith(".")
+      path.stem: path for path in sorted(folder.iterdir())
+      if path.suffix.lower() == f".{ending}"
+      and path.is_file() and not path.name.startswith(".")
   }
+
+
+def holds(folder: pathlib.Path, ending: str) -> bool:
+  """Whether a folder has such files, and not as lists beside those of images."""
+  found = find(folder, ending)
+  if "train" in found:
+    return not (folder / "train").is_dir()
+  return bool(found) and not any(path.is_dir() for path in folder.iterdir())
 
 
 def read(folder: pathlib.Path, split: str, train: str = "train") -> Table:
@@ -171,6 +180,11 @@ def _classes(files):
         f"{file.path.parent}: the csv files have rows of one class only,"
         f" {list(found)}; there must be two at least"
     )
+  return in_order(found)
+
+
+def in_order(found: Iterable[str]) -> list[str]:
+  """Names of classes: whole numbers in their order, words in theirs."""
   whole = all(map(_is_whole, found))
   return sorted(found, key=lambda name: (int(name) if whole else 0, name))
 

@@ -12,10 +12,12 @@ from dmjax.data import graphs
 from dmjax.data import images
 from dmjax.data import sounds
 from dmjax.data import tables
+from dmjax.data import texts
 
 DOMAINS: Mapping[str, base.Domain] = {
     "graph": graphs.DOMAIN,
     "sound": sounds.DOMAIN,
     "table": tables.DOMAIN,
+    "text": texts.DOMAIN,
     "image": images.DOMAIN,
 }

@@ -40,10 +40,13 @@ class FileNames(NamedTuple):
       nothing.
     splits: Splits that are no splits of the files: the one that they are part
       of, and their conditions.
+    domain: The field that says which domain a file comes from, where the
+      pattern has it.
   """
 
   pattern: str = ""
   splits: Mapping[str, tuple[str, str]] = types.MappingProxyType({})
+  domain: str = "domain"
 
 
 class Condition(NamedTuple):
@@ -106,6 +109,61 @@ def choose(
   return rows
 
 
+def has_domains(names_of: FileNames) -> bool:
+  """Whether the names tell of domains."""
+  return f"{{{names_of.domain}}}" in names_of.pattern
+
+
+def domains(
+    names: Sequence[str], names_of: FileNames, where: str
+) -> tuple[list[str], np.ndarray]:
+  """The domains that names of files tell of, and that of each.
+
+  Args:
+    names: The file names.
+    names_of: What they tell, of which domains are a part.
+    where: What they are of, for error messages.
+
+  Returns:
+    Names of the domains, sorted, and `int[N]`.
+
+  Raises:
+    ValueError: For a name that does not fit the pattern.
+  """
+  found = _fields(names, names_of.pattern, where)[names_of.domain].astype(str)
+  known, numbers = np.unique(found, return_inverse=True)
+  return known.tolist(), numbers
+
+
+def labels(
+    names: Sequence[str], pattern: str, key: str, where: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Labels by a field of the names, and the classes: its values, sorted.
+
+  Args:
+    names: The file name of each row.
+    pattern: Of the names.
+    key: The field.
+    where: What they are of, as in `choose`.
+
+  Returns:
+    `int[N]`, and the names of the classes.
+
+  Raises:
+    ValueError: Without a pattern, for a name that does not fit it, and an
+      unknown field.
+  """
+  fields = _fields(names, pattern, where)
+  if key not in fields:
+    raise ValueError(
+        f"data.sound.label={key!r} must be a field of the file names {where};"
+        f" {names_lib.suggest(key, fields)}"
+    )
+  values = sorted(set(fields[key]), key=lambda v: (isinstance(v, str), v))
+  places = {value: place for place, value in enumerate(values)}
+  return np.array([places[v] for v in fields[key]]), tuple(map(str, values))
+
+
 def _slice(inside, size, where):
   """As TFDS slices a split, here of any rows."""
   split_info = types.SimpleNamespace(num_examples=size, shard_lengths=[size])
@@ -144,7 +202,7 @@ def _fields(names, pattern, where) -> dict[str, np.ndarray]:
   """The values of each field of the pattern, one a name."""
   if not pattern:
     raise ValueError(
-        f"conditions {where} need a pattern of the file names; set one with"
+        f"conditions and labels {where} need a pattern of the file names; set one with"
         " --config.data.sound.names, as '{speaker}_{take}.wav'"
     )
   fits, found = _compiled(pattern), []

@@ -1,4 +1,7 @@
-"""A folder of images as a dataset: `root/<split>/<class>/*`."""
+"""A folder of images as a dataset: `root/<split>/<class>/*`.
+
+One that is laid out by domains, `root/<domain>/<class>/*`, is the split `all`.
+"""
 
 import itertools
 import logging
@@ -14,6 +17,8 @@ _SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm",
     ".pgm",
 )
+# The split of a folder that is laid out by domains.
+ALL = "all"
 # What archives of macOS and network drives leave in every folder.
 _LEFT_BEHIND = ("__MACOSX", "@eaDir")
 # Headers read, at most, to tell whether a set has colour.
@@ -29,7 +34,8 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
 
   Args:
     root: The folder.
-    split: Name of its sub-folder.
+    split: Name of its sub-folder; `all`, where none is named so, for all of them,
+      each of which is a domain.
 
   Returns:
     The source. Its classes are those of this split and of the splits that share
@@ -38,6 +44,8 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
   Raises:
     ValueError: Where the split is not there, or holds no images or one class.
   """
+  if split == ALL and split not in _folders(root):
+    return _open_domains(root)
   if split not in _folders(root):
     raise ValueError(f"{root} has no folder {split!r}; it has {_folders(root)}")
   splits = _related(_listed(root), split)
@@ -51,6 +59,24 @@ def open_folder(root: pathlib.Path, split: str) -> base.Source:
       read, len(files), tuple(names), present=tuple(own),
       label=lambda row: files[int(row)][1],
   )
+
+
+def _open_domains(root):
+  """All images, and the folder of a folder of classes that each is in."""
+  domains = {k: v for k, v in _listed(root).items() if v}
+  found = [
+      (path, name, domain) for domain, classes in domains.items()
+      for name, paths in classes.items() for path in paths
+  ]
+  names = sorted({name for _, name, _ in found})
+  _check(root / "<domain>", found, names)
+  files = [(path, names.index(name)) for path, name, _ in found]
+  source = base.Source(
+      _reader(files, _any_colour(domains)), len(files), tuple(names),
+      present=tuple(names), label=lambda row: files[int(row)][1],
+  )
+  numbers = [list(domains).index(domain) for _, _, domain in found]
+  return base.with_domains(source, tuple(domains), numbers)
 
 
 def _reader(files, colour):

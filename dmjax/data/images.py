@@ -32,6 +32,7 @@ def open_dataset(
   source = builder.as_data_source(split)
   skip = {image: tfds.decode.SkipDecoding()}
   labels_alone = builder.as_data_source(split, decoders=skip)
+  domains = _domain_names(builder.info.features)
   where = f"of {name!r}, split {split!r}"
 
   def read(index):
@@ -40,12 +41,22 @@ def open_dataset(
     except (OSError, SyntaxError) as error:  # Of PIL, for damaged images.
       raise unreadable.Unreadable(f"example {index} {where}: {error}") from None
     x = pictures.plain(example[image])
-    return {"x": x, "label": int(example[label])}
+    found = {"x": x, "label": int(example[label])}
+    return found | {"domain": np.int32(example["domain"])} if domains else found
+
+  def of_row(key):
+    return lambda index: int(labels_alone[int(index)][key])
 
   return base.Source(
       read, len(source), tuple(builder.info.features[label].names),
-      label=lambda index: int(labels_alone[int(index)][label]),
+      label=of_row(label), domain_names=domains,
+      domain=of_row("domain") if domains else None,
   )
+
+
+def _domain_names(features):
+  """Those of a class label named `domain`; none where there is no such."""
+  return tuple(getattr(dict(features).get("domain"), "names", None) or ())
 
 
 def open_folder(root: pathlib.Path, split: str, data: Any) -> base.Source:
@@ -124,6 +135,8 @@ def _colour(data, mean):
   steps, name = [], data["auto_augment"]
   if name == "3a":
     steps.append(augment.three_augment)
+  elif name == "augmix":
+    steps.append(functools.partial(augment.augmix, fill=mean))
   elif name:
     steps.append(functools.partial(
         augment.rand_augment, policy=augment.parse_policy(name), fill=mean

@@ -1,6 +1,7 @@
 """Data drawn from a seed: sets of no size, to try configurations on.
 
-`mock` holds images; `mock/table`, `mock/sound` and `mock/graph` what they say.
+`mock` holds images; `mock/table`, `mock/sound`, `mock/graph` and `mock/text` what
+they say.
 Ten classes, told apart by a colour, a row, a tone or a word.
 """
 
@@ -14,10 +15,14 @@ from dmjax import names
 from dmjax.data import base
 from dmjax.data import graphs
 from dmjax.data import sounds
+from dmjax.data import texts
+from dmjax.data import tsv_files
 
 NUM_CLASSES = 10
 _CLASSES = tuple(map(str, range(NUM_CLASSES)))
 _SIZES = {"train": 48, "test": 24}
+# Each of them has all classes.
+_DOMAINS = ("a", "b", "c")
 _SIDE = 40
 _COLUMNS = 6
 _RATE = 4000
@@ -33,7 +38,7 @@ def open_mock(name: str, split: str, data: Any = None) -> base.Source:
 
   Returns:
     The source: images `uint8[40, 40, 3]`, rows `float32[6]`, recordings of half
-    a second, or the nodes of one graph.
+    a second, the nodes of one graph, or sentences of up to twelve words.
 
   Raises:
     ValueError: For another name or split.
@@ -51,9 +56,12 @@ def _drawn(split: str, draw: Callable[[np.random.Generator, int], np.ndarray]):
     rng = np.random.default_rng((list(_SIZES).index(split), index))
     return {"x": draw(rng, index % NUM_CLASSES), "label": index % NUM_CLASSES}
 
-  return base.Source(
-      read, _SIZES[split], _CLASSES, label=lambda index: index % NUM_CLASSES
+  size = _SIZES[split]
+  source = base.Source(
+      read, size, _CLASSES, label=lambda index: index % NUM_CLASSES
   )
+  domains = np.arange(size) // NUM_CLASSES % len(_DOMAINS)
+  return base.with_domains(source, _DOMAINS, domains)
 
 
 def _images(split, data):
@@ -89,6 +97,24 @@ def _sound(split, data):
   return sounds.source_of(_drawn(split, draw), _RATE, data, "mock/sound")
 
 
+def _text(split, data):
+  training = lambda: _sentences("train")
+  labels = [index % NUM_CLASSES for index in range(_SIZES[split])]
+  found = tsv_files.Texts(_sentences(split), labels, _CLASSES, _CLASSES)
+  return texts.source_of(found, training, data)
+
+
+def _sentences(split):
+  """A word of the class among up to twelve others."""
+  rng = np.random.default_rng(list(_SIZES).index(split))
+  sentences = []
+  for index in range(_SIZES[split]):
+    words = [f"word{word}" for word in rng.integers(30, size=rng.integers(4, 13))]
+    words[rng.integers(len(words))] = f"class{index % NUM_CLASSES}"
+    sentences.append(" ".join(words))
+  return sentences
+
+
 def _graph(split, data):
   del data
   return graphs.source_of(_whole_graph(), _placed_graph, "mock/graph", split)
@@ -120,5 +146,5 @@ def _placed_graph():
 
 _MOCKS = {
     "mock": _images, "mock/table": _table, "mock/sound": _sound,
-    "mock/graph": _graph,
+    "mock/graph": _graph, "mock/text": _text,
 }

@@ -45,6 +45,8 @@ def open_pipeline(
   if split == "test":
     size = config["test_image_size"] or config["image_size"]
     options = {"image_size": size, "resize": config["test_resize"]}
+  else:
+    options["per_class"] = config["per_class"]
   if config["pipeline"] == "resident":
     return resident.pipeline(source, skip_bad=config["skip_bad"], **options)
   if split == "train":

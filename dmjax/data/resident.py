@@ -10,12 +10,13 @@ import tqdm
 from dmjax import parallel
 from dmjax.data import base
 from dmjax.data import examples
+from dmjax.data import groups
 from dmjax.data import unreadable
 
 
 def pipeline(
     source: base.Source, image_size: int = 0, *, resize: int = 0,
-    repeats: int = 1, skip_bad: bool = False,
+    repeats: int = 1, skip_bad: bool = False, per_class: int = 0,
 ) -> base.Pipeline:
   """Decodes the whole source, with a progress bar, and keeps it on the devices.
 
@@ -26,6 +27,8 @@ def pipeline(
     resize: Of the shorter side, before the central crop to `image_size`.
     repeats: Times that every image is in its batch.
     skip_bad: Leave out what cannot be read, with a warning.
+    per_class: Examples of one class that stand together in a batch, see
+      `groups`; 0 for batches of any classes.
 
   Returns:
     The pipeline. Where the source has fewer examples than a batch, it is shuffled
@@ -33,16 +36,21 @@ def pipeline(
 
   Raises:
     ValueError: For images of different sizes, labels out of range, and images
-      that cannot be read, all of which it names.
+      that cannot be read, all of which it names; and see `groups`.
   """
   found = _decode(source, image_size, resize)
   arrays = examples.stack(unreadable.sort_out(found, skip_bad))
-  size = len(arrays["label"])
+  size, together = len(arrays["label"]), ()
+  if per_class:
+    together = groups.members(arrays["label"], per_class, source.class_names)
   shared = {"rows": parallel.replicate(arrays), "rest": source.shared()}
 
   def batches(batch_size, seed, position=None):
     done = [position or 0]
-    steps = _epochs(size, batch_size, seed, done[0], repeats)
+    if per_class:
+      steps = groups.batches(together, per_class, batch_size, seed, done[0])
+    else:
+      steps = _epochs(size, batch_size, seed, done[0], repeats)
 
     def following():
       done[0] += 1

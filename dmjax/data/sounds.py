@@ -35,6 +35,9 @@ DEFAULTS: Mapping[str, Any] = {
     # Pattern of the file names, as `{speaker}_{take}.wav`, for splits such as
     # `train[speaker!=ann]`; that of the dataset if empty.
     "names": "",
+    # The field of the file names that is the label; that of the dataset if
+    # empty.
+    "label": "",
 }
 # Those that 0 has no meaning for.
 _POSITIVE = ("seconds", "window", "hop", "bands")
@@ -65,7 +68,8 @@ def open_dataset(
   """
   sound = _options(data)
   source, rate = audio_features.open_dataset(
-      builder, name, split, rate=sound["rate"], pattern=sound["names"]
+      builder, name, split, rate=sound["rate"], pattern=sound["names"],
+      label=sound["label"],
   )
   return source_of(source, rate, data, name)
 
@@ -87,8 +91,10 @@ def open_folder(
   Raises:
     ValueError: See there, and for options of `data.sound` out of range.
   """
-  pattern = _options(data)["names"]
-  source, rate = wav_files.open_folder(root, split, pattern)
+  sound = _options(data)
+  source, rate = wav_files.open_folder(
+      root, split, sound["names"], sound["label"]
+  )
   return source_of(source, rate, data, str(root))
 
 
@@ -131,7 +137,7 @@ def _options(data):
   sound = {**DEFAULTS, **data.get("sound", {})}
   for key, default in DEFAULTS.items():
     value = sound[key]
-    if key != "names" and (value < 0 or not value and key in _POSITIVE):
+    if not isinstance(default, str) and (value < 0 or not value and key in _POSITIVE):
       least = "above 0" if key in _POSITIVE else "0 or more"
       kind = "a whole number " if isinstance(default, int) else ""
       raise ValueError(f"data.sound.{key} must be {kind}{least}, got {value}")

@@ -17,14 +17,17 @@ from dmjax import names
 from dmjax.data import audio_features
 from dmjax.data import base
 from dmjax.data import digits
+from dmjax.data import digits_domains
 from dmjax.data import domains
 from dmjax.data import downloads
+from dmjax.data import feature_noise
 from dmjax.data import fgvc_aircraft
 from dmjax.data import mock
 from dmjax.data import planetoid
 from dmjax.data import sklearn_tables
 from dmjax.data import speech_commands
 from dmjax.data import spoken_digit
+from dmjax.data import sst2
 from dmjax.data import tiny_imagenet
 
 # Builders for datasets that TFDS does not have.
@@ -33,15 +36,21 @@ BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
     "citeseer": planetoid.CiteSeer,
     "cora": planetoid.Cora,
     "digits": digits.Digits,
+    "digits_domains": digits_domains.DigitsDomains,
     "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
     "pubmed": planetoid.PubMed,
     "speech_commands": speech_commands.SpeechCommands,
     "spoken_digit": spoken_digit.SpokenDigit,
+    "sst2": sst2.Sst2,
     "tiny_imagenet": tiny_imagenet.TinyImagenet,
     "wine": sklearn_tables.Wine,
 }
+# Those that are drawn from a seed: `split -> Source`, nothing is prepared.
+DRAWN: Mapping[str, Callable[[str], base.Source]] = {
+    "feature_noise": feature_noise.open_drawn,
+}
 # Those that come with scikit-learn: prepared when they are opened.
-_EMBEDDED = ("breast_cancer", "digits", "wine")
+_EMBEDDED = ("breast_cancer", "digits", "digits_domains", "wine")
 
 _FAILED = (
     downloads.Unreachable,
@@ -83,7 +92,7 @@ def open_source(
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
-    name: `digits`, `wine` or `breast_cancer`, a TFDS dataset (`cifar100`, `name/config:version`), the
+    name: `digits`, `digits_domains`, `wine` or `breast_cancer`, a TFDS dataset (`cifar100`, `name/config:version`), the
       path of a folder of one's own, such as `root/<split>/<class>/*` of images,
       or `mock`, see `mock.open_mock`, for a few examples of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
@@ -107,6 +116,8 @@ def open_source(
     raise ValueError(f"data.name: there is no folder {name!r}")
   if name.split("/")[0] == "mock":
     return mock.open_mock(name, split, data)
+  if name in DRAWN:
+    return DRAWN[name](split)
   directory = pathlib.Path(data_dir).expanduser() if data_dir else None
   builder = _builder(name, directory or default_data_dir())
   return _open_builder(builder, name, split, data)
@@ -130,6 +141,8 @@ def prepare(name: str, data_dir: str = "") -> pathlib.Path:
   directory = pathlib.Path(data_dir or default_data_dir()).expanduser()
   options = {"data_dir": directory, "file_format": "array_record"}
   dataset = name.split("/")[0].split(":")[0]
+  if dataset in DRAWN:
+    raise ValueError(f"dataset {name!r} is drawn, there is nothing to prepare")
   if dataset not in BUILDERS:
     _check_known(dataset)
   with _way_out(name, directory):
@@ -179,7 +192,7 @@ def _builder(name, directory):
 
 
 def _check_known(dataset):
-  known = [*BUILDERS, *tfds.list_builders(with_community_datasets=False)]
+  known = [*BUILDERS, *DRAWN, *tfds.list_builders(with_community_datasets=False)]
   if dataset not in known:
     raise ValueError(
         f"unknown dataset {dataset!r}; {names.suggest(dataset, known)} (or the"

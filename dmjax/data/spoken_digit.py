@@ -18,6 +18,7 @@ NAMES = file_names.FileNames(
         "train": ("train", "recording>=5"),
         "test": ("train", "recording<5"),
     },
+    domain="speaker",
 )
 
 

@@ -12,16 +12,21 @@ from PIL import Image
 
 from dmjax.data import base
 from dmjax.data import examples
+from dmjax.data import groups
+from dmjax.data import labels as labels_lib
 
 Crop = Callable[[np.random.Generator, Image.Image], Image.Image]
 
 # Batches decoded at a time without worker processes, a thread for each.
 _THREADS = 4
+# Rows of a dataset that nobody will reach the end of.
+_ENDLESS = 2**48
 
 
 def pipeline(
     source: base.Source, image_size: int = 0, workers: int = 0, *,
     resize: int = 0, repeats: int = 1, crop: Crop | None = None,
+    per_class: int = 0,
 ) -> base.Pipeline:
   """Decodes and resizes, or crops, while training runs, with Grain.
 
@@ -34,12 +39,15 @@ def pipeline(
     repeats: Times that every image is in its batch.
     crop: `(rng, picture) -> picture` of the final size, for training batches
       instead of the resizing.
+    per_class: Examples of one class that stand together in a batch, see
+      `groups`, for which all labels are read; 0 for batches of any classes.
 
   Returns:
     The pipeline.
 
   Raises:
-    ValueError: When it is met, for an image of another shape than the first.
+    ValueError: When it is met, for an image of another shape than the first;
+      and see `groups`.
   """
 
   def load(index, rng=None):
@@ -53,12 +61,13 @@ def pipeline(
     return examples.check_shape(load(index, rng), first["x"].shape[1:])
 
   def batches(batch_size, seed, position=None):
-    processes = jax.process_count()
-    dataset = grain.MapDataset.range(jax.process_index(), source.size, processes)
-    dataset = dataset.seed(seed).shuffle().repeat()
-    # A dataset mixed with itself has each of its elements several times in turn.
-    dataset = grain.MapDataset.mix([dataset] * repeats).random_map(load_alike)
-    dataset = dataset.batch(batch_size // processes, drop_remainder=True)
+    if per_class:
+      dataset = _together(together, per_class, batch_size, seed)
+    else:
+      dataset = _shuffled(source.size, seed, repeats)
+    dataset = dataset.random_map(load_alike)
+    size = batch_size // jax.process_count()
+    dataset = dataset.batch(size, drop_remainder=True)
     iterator = _iterate(dataset, workers)
     if position is not None:
       iterator.set_state(position)
@@ -71,11 +80,38 @@ def pipeline(
   def select(batch, shared):
     return source.finish(batch, shared)
 
-  first = rows([0])
+  first, together = rows([0]), ()
+  if per_class:
+    together = groups.members(
+        labels_lib.read_all(source), per_class, source.class_names
+    )
   return base.Pipeline(
       source.size, source.class_names, base.example_of(source, first),
       source.shared(), batches, rows, select,
   )
+
+
+def _shuffled(size, seed, repeats):
+  """The rows of this process, shuffled in every epoch."""
+  processes = jax.process_count()
+  dataset = grain.MapDataset.range(jax.process_index(), size, processes)
+  dataset = dataset.seed(seed).shuffle().repeat()
+  # A dataset mixed with itself has each of its elements several times in turn.
+  return grain.MapDataset.mix([dataset] * repeats)
+
+
+def _together(rows, per_class, batch_size, seed):
+  """The rows of this process's part of every batch, class by class."""
+  size = batch_size // jax.process_count()
+  first = size * jax.process_index()
+  classes = groups.classes_of_device(batch_size, per_class, len(rows))
+
+  def row(place):
+    step, at = divmod(place, size)
+    whole = step * batch_size + first + at
+    return groups.row(rows, per_class, classes, seed, whole)
+
+  return grain.MapDataset.range(_ENDLESS).seed(seed).map(row)
 
 
 def _iterate(dataset, workers):

@@ -85,7 +85,7 @@ def open_dataset(
   base.check_split(builder, name, split)
   inputs, label = _keys(builder, name)
   features = builder.info.features
-  rows = _read_all(builder.as_data_source(split))
+  rows = read_all(builder.as_data_source(split))
   columns = []
   for key in inputs:
     values = np.array([row[key] for row in rows])
@@ -117,7 +117,8 @@ def _keys(builder, name):
   return inputs, label
 
 
-def _read_all(source):
+def read_all(source: Any) -> list[dict[str, Any]]:
+  """All examples of a data source of TFDS, with a progress bar."""
   rows = []
   for start in tqdm.tqdm(
       range(0, len(source), _CHUNK), "reading", leave=False, delay=1.0,
@@ -141,10 +142,7 @@ def _columns(key, feature, values):
 
 def holds(folder: pathlib.Path) -> bool:
   """Whether a folder has csv files, and not as lists beside those of images."""
-  names = csv_files.find(folder)
-  if "train" in names:
-    return not (folder / "train").is_dir()
-  return bool(names) and not any(path.is_dir() for path in folder.iterdir())
+  return csv_files.holds(folder, "csv")
 
 
 def open_folder(folder: pathlib.Path, split: str, data: Any) -> base.Source:

@@ -122,7 +122,7 @@ def _has_recordings(folder):
 
 
 def open_folder(
-    root: pathlib.Path, split: str, pattern: str = ""
+    root: pathlib.Path, split: str, pattern: str = "", label: str = ""
 ) -> tuple[base.Source, int]:
   """A split of a folder `root/<split>/<class>/*.wav`, or `root/<class>/*.wav`.
 
@@ -132,7 +132,9 @@ def open_folder(
   Args:
     root: The folder.
     split: The split.
-    pattern: Of the file names, without which there are no conditions.
+    pattern: Of the file names, without which there are no conditions; what it
+      calls `domain` is the domain of a file.
+    label: The field of the file names that is the label; the folder if empty.
 
   Returns:
     The source, with samples `int16[S]` of any length, and their rate. Its order
@@ -141,19 +143,28 @@ def open_folder(
 
   Raises:
     ValueError: Where the split is not there or holds one class, where files
-      have several rates, and see `file_names.choose`.
+      have several rates, and see `file_names`.
   """
   name, inside = file_names.parse(split)
   splits = _listed(root)
   _check_split(root, name, splits)
   class_names, found = _class_names(splits, name), splits[name]
   _check_classes(root / name, class_names)
-  rows = file_names.choose(
-      [path.name for path, _ in found], pattern, [inside],
-      f"of {os.fspath(root)!r}, split {split!r}",
-  )
-  rate = _rate(splits)
-  return _source([found[row] for row in rows], class_names, rate), rate
+  where = f"of {os.fspath(root)!r}, split {split!r}"
+  files = [path.name for path, _ in found]
+  rows = file_names.choose(files, pattern, [inside], where)
+  rate, names_of = _rate(splits), file_names.FileNames(pattern)
+  source = _source([found[row] for row in rows], class_names, rate)
+  if label:
+    chosen = [files[row] for row in rows]
+    labelled = file_names.labels(chosen, pattern, label, where)
+    source = base.relabelled(source, *labelled)
+  if file_names.has_domains(names_of):
+    files = [files[row] for row in rows]
+    source = base.with_domains(
+        source, *file_names.domains(files, names_of, where)
+    )
+  return source, rate
 
 
 def _source(files, class_names, rate):

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from dmjax import losses
 from dmjax import mixers
@@ -14,6 +15,8 @@ from dmjax import models
 from dmjax import names
 from dmjax.methods import automix_losses
 from dmjax.methods import base
+from dmjax.methods.momentum import cosine
+from dmjax.methods.momentum import follower
 
 MASK_LOSSES = {
     loss.__name__: loss
@@ -83,8 +86,7 @@ def automix(
   Raises:
     ValueError: For options out of range.
   """
-  if not re.fullmatch(r"stage[1-9]\d*", stage):
-    raise ValueError(f"stage must be a stage, such as 'stage3', got {stage!r}")
+  check_stage(stage)
   for name, value, top in (
       ("lam_margin", lam_margin, 0.5),
       ("skip", skip, 1),
@@ -104,7 +106,7 @@ def automix(
         k: {"params": params[k], **state.model_state[k]} for k in params
     }
     fraction = state.step / total_steps
-    weight = mask_weight * (_cosine(fraction) if mask_decay else 1.0)
+    weight = mask_weight * (cosine(fraction) if mask_decay else 1.0)
     both, aux = automix_losses.objectives(
         parts, variables, batch, key, mask_weight=weight, skip=skip
     )
@@ -112,31 +114,23 @@ def automix(
     aux.metrics["loss"] = (total * batch["label"].size, batch["label"].size)
     return total, aux
 
-  def after_update(state, carried):
-    del carried
-    rate = teacher_rate(
-        state.step - 1, total_steps, momentum=momentum,
-        end_momentum=end_momentum, delay=momentum_delay,
-    )
-    # Not a weighted sum: 1 - rate would round to 1 - 1.01e-6 at the end.
-    teacher = jax.tree.map(
-        lambda k, q: k + rate * (q - k),
-        state.extra["teacher"], state.params["student"],
-    )
-    return state.replace(extra={"teacher": teacher})
+  after_update = follower(
+      total_steps, momentum=momentum, end_momentum=end_momentum,
+      delay=momentum_delay,
+  )
 
   def predict(state, batch):
-    logits = network.predict(_teacher(state), batch["x"])
+    logits = network.predict(teacher_of(state), batch["x"])
     return automix_losses.heads(logits)[0]
 
   def init(key, batch, variables=None):
-    return _init(parts, key, batch["x"][:1], variables)
+    return first_state(parts, key, batch["x"][:1], variables)
 
   def learned(state):
     return _learned(parts, state)
 
   return base.Method(
-      network, init, loss_fn, after_update, predict, _teacher, learned
+      network, init, loss_fn, after_update, predict, teacher_of, learned
   )
 
 
@@ -176,45 +170,38 @@ def make(
   )
 
 
-def teacher_rate(
-    step: jax.typing.ArrayLike,
-    total_steps: int,
-    *,
-    momentum: float = 0.999,
-    end_momentum: float = 0.999999,
-    delay: float = 0.1,
-) -> jax.Array:
-  """The share of the student in each update of the teacher, 1 - m_t.
+def check_stage(stage: str) -> None:
+  """Raises ValueError unless it is named like a stage."""
+  if not re.fullmatch(r"stage[1-9]\d*", stage):
+    raise ValueError(f"stage must be a stage, such as 'stage3', got {stage!r}")
 
-      m_t = m_T - (m_T - m_0) (cos(pi t / T) + 1) / 2    for t >= delay T
 
-  and m_0 before. The formula does not start anew at `delay T`: published as it
-  is, with a small jump there.
+def first_state(
+    parts: automix_losses.Parts,
+    key: jax.Array,
+    image: jax.Array,
+    student: dict[str, Any] | None = None,
+    pairs: tuple[Any, Any] = (np.zeros(1, int), 0.5),
+) -> base.TrainState:
+  """The state before the first step: teacher and student are the same.
 
   Args:
-    step: t, counted from 0.
-    total_steps: T.
-    momentum: m_0.
-    end_momentum: m_T.
-    delay: Fraction of training.
+    parts: The networks.
+    key: PRNG key.
+    image: `[1, H, W, C]`.
+    student: Its variables, drawn from `key` where None.
+    pairs: What the block is told beside features and `(H, W)`.
 
   Returns:
-    `float32[]`. Of m itself, float32 would keep no digits near 1.
+    The state.
   """
-  rate = 1 - end_momentum + (end_momentum - momentum) * _cosine(
-      step / total_steps
-  )
-  return jnp.where(step < delay * total_steps, 1 - momentum, rate)
-
-
-def _init(parts, key, image, student):
   student_key, block_key = jax.random.split(key)
   if student is None:
     student = parts.network.init(student_key, image)
   _check_heads(student)
   take = functools.partial(parts.network.predict, features=parts.stage)
   shape = jax.eval_shape(take, student, image)[1]
-  x = jnp.zeros(shape.shape, shape.dtype), jnp.zeros(1, int), 0.5, image.shape[1:3]
+  x = jnp.zeros(shape.shape, shape.dtype), *pairs, image.shape[1:3]
   block = parts.block.init(block_key, x)
   # Copies: the step donates the state it is given.
   teacher = jax.tree.map(jnp.copy, student)
@@ -227,7 +214,8 @@ def _init(parts, key, image, student):
   )
 
 
-def _teacher(state):
+def teacher_of(state: base.TrainState) -> dict[str, Any]:
+  """The variables of the teacher."""
   return {"params": state.extra["teacher"], **state.model_state["teacher"]}
 
 
@@ -237,17 +225,12 @@ def _learned(parts, state):
   }
 
   def features(images):
-    return parts.network.predict(_teacher(state), images, features=parts.stage)[1]
+    return parts.network.predict(teacher_of(state), images, features=parts.stage)[1]
 
   def block(*x):
     return parts.block.predict(variables, x)[..., 0]
 
   return base.Learned(features, block)
-
-
-def _cosine(fraction):
-  """1 at 0, 0 at 1."""
-  return (jnp.cos(jnp.pi * fraction) + 1) / 2
 
 
 def _check_heads(variables):

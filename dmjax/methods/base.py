@@ -43,11 +43,14 @@ class Aux(NamedTuple):
     metrics: `(sum, count)` pairs, which the engine adds up over devices.
     carried: What is to be remembered: arrays with one row per example, which
       the engine gathers over devices and hands to `after_update`.
+    losses: That of each example, whose mean is the value; None where there is no
+      such thing.
   """
 
   model_state: Any
   metrics: Metrics
   carried: Any = None
+  losses: jax.Array | None = None
 
 
 class Method(NamedTuple):
@@ -73,6 +76,10 @@ class Method(NamedTuple):
       where there are several.
     mixes: `(key, batch) -> images` by name, what a step mixes of several
       streams, for pictures; None for nothing.
+    mixes_features: Whether the mixer mixes features of the network, where
+      pictures can show the inputs alone.
+    embed: `(state, x) -> [B, D]`, vectors that are near each other for examples
+      of one class; None for the features before the head.
   """
 
   network: Network
@@ -85,6 +92,8 @@ class Method(NamedTuple):
   note: str = ""
   views: Mapping[str, Any] = {"x": "weak"}
   mixes: Callable[..., dict[str, jax.Array]] | None = None
+  mixes_features: bool = False
+  embed: Callable[[TrainState, jax.Array], jax.Array] | None = None
 
 
 class Parts(NamedTuple):
@@ -100,8 +109,13 @@ class Parts(NamedTuple):
     steps: `(key, duration) -> steps`, of a duration in the configuration.
     teacher: `name -> guidance.Teacher`, of a workdir or a file.
     num_unlabelled: Number of unlabelled examples; 0 for none.
+    batch_size: Of all devices.
     axis_name: Axis over which networks of the method's own average their batch
       statistics, as `network` does; None where each device has its own.
+    num_domains: Domains that the training examples come from; 0 where nothing
+      is known of any.
+    per_class: Examples of one class that stand together in a batch; 0 where any
+      classes follow each other.
   """
 
   network: Callable[[int], Network]
@@ -113,7 +127,10 @@ class Parts(NamedTuple):
   steps: Callable[[str, str], int]
   teacher: Callable[[str], Any]
   num_unlabelled: int = 0
+  batch_size: int = 0
   axis_name: str | None = None
+  num_domains: int = 0
+  per_class: int = 0
 
 
 def update_ema(state: TrainState, decay: float) -> TrainState:

@@ -2,8 +2,8 @@
 
 What a mixer needs before mixing (`saliency`, `cam`, `features`, `attention`) are
 maps of the images as they are, and cost an extra pass. What it needs after
-(`attention`, `progress`) is made of the forward pass on the mixed images, which
-is done anyway.
+(`attention`, `attentions`, `progress`) is made of the forward pass on the mixed
+images, which is done anyway.
 """
 
 from collections.abc import Callable
@@ -151,7 +151,7 @@ def make_guide(
     def make(name):
       if teacher is None or name not in _TAUGHT:
         return makers[name](network, variables, batch)
-      images = _resized(batch["x"], teacher.image_size)
+      images = resized(batch["x"], teacher.image_size)
       return makers[name](teacher.network, taught, batch | {"x": images})
 
     maps = {name: make(name) for name in sorted(needs.before)}
@@ -163,7 +163,10 @@ def make_guide(
   return guide
 
 
-def _resized(images, side):
+def resized(images: jax.Array, side: int) -> jax.Array:
+  """Images as a teacher of square ones of that side knows them."""
+  if images.shape[1:3] == (side, side):
+    return images
   shape = (images.shape[0], side, side, images.shape[3])
   return jax.image.resize(images, shape, "linear")
 
@@ -197,8 +200,9 @@ def last_stage(network, variables, images):
     seen.append(stage)
     return x
 
-  train = functools.partial(network.train, hook=hook)
-  jax.eval_shape(train, variables, images, jax.random.key(0))
+  # Not in training, where batch statistics may need an axis of devices.
+  predict = functools.partial(network.predict, hook=hook)
+  jax.eval_shape(predict, variables, images)
   return f"stage{max(seen)}"
 
 
@@ -233,7 +237,31 @@ def training_free(needs: mixers.Guidance, images: jax.Array) -> Maps:
       "features": small(images),
       "attention": small(saliency[..., None]).reshape(images.shape[0], -1),
   }
+  maps["attentions"] = _everywhere_alike(maps["attention"])
   return {name: maps[name] for name in needs.before}
+
+
+def _everywhere_alike(attention):
+  """One block whose tokens all attend as `[B, T]` says, `[B, 1, 1 + T, 1 + T]`."""
+  attention = attention + 1e-6
+  attention /= jnp.sum(attention, axis=1, keepdims=True)
+  tokens = jnp.pad(attention, ((0, 0), (1, 0)))
+  return jnp.repeat(tokens[:, None, None], tokens.shape[1], axis=2)
+
+
+def attention_of(beside: jax.Array) -> Maps:
+  """What mixers are given of the attention that a forward pass returned.
+
+  Args:
+    beside: `[B, T]`, that of the last block's class token, or `[B, L, 1 + T,
+      1 + T]`, that of all blocks and tokens.
+
+  Returns:
+    `attention`, and of all blocks `attentions` as well.
+  """
+  if beside.ndim == 2:
+    return {"attention": beside}
+  return {"attention": beside[:, -1, 0, 1:], "attentions": beside}
 
 
 def progress(logits: jax.Array, labels: jax.Array, weights: jax.Array):

@@ -125,16 +125,18 @@ def mixupe(
     terms = losses.mixupe(
         logits, batch["label"], variant=variant, tau=tau, slopes=slopes
     )
-    total = mixup + eta * share * jnp.mean(terms)
+    each = aux.losses + eta * share * terms
+    total = jnp.mean(each)
     if rescale:
-      total *= losses.rescaling(*_everywhere((total, mixup), axis_name))
+      scale = losses.rescaling(*_everywhere((total, mixup), axis_name))
+      each, total = scale * each, scale * total
     metrics = aux.metrics | {
         "loss": (total * terms.size, terms.size),
         "regulariser": (terms.sum(), terms.size),
     }
     model_state = after if statistics == "both" else aux.model_state
     carried = mean[None] if remembers else None  # A row of each device.
-    return total, base.Aux(model_state, metrics, carried)
+    return total, base.Aux(model_state, metrics, carried, each)
 
   def after_update(state, carried):
     state = method.after_update(state, None)

@@ -90,7 +90,7 @@ def _beside_clean(mixer):
   def mix(key, x, **options):
     # A hidden layer holds both already; only the second half is mixed there.
     clean, x = jnp.split(x, 2) if options.get("stage") else (x, x)
-    for name in {"attention", "progress"} & options.keys():
+    for name in {"attention", "attentions", "progress"} & options.keys():
       options[name] = options[name][-x.shape[0]:]  # What the mixed ones showed.
     mixed = mixer(key, x, **options)
     rows = jnp.arange(x.shape[0], dtype=jnp.int32)[:, None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ def supervised(
     teacher: guidance_lib.Teacher | None = None,
     regions: bool = False,
     until: int | None = None,
+    start: int = 0,
+    label_power: float = 1.0,
 ) -> base.Method:
   """Trains a classifier on mixed images with a mixup loss.
 
@@ -50,17 +53,23 @@ def supervised(
       teacher. For vision transformers.
     until: Step from which on images are not mixed any more, timm's
       `mixup_off_epoch`; None for never. What mixing costs, it costs to the end.
+    start: Step from which on images are mixed.
+    label_power: p: labels are mixed by `w^p`, made to sum to 1 again, where
+      images are mixed by w (arXiv 2303.08433: shares of images and labels may
+      differ). 1 for w itself, near 0 for labels of equal shares.
 
   Returns:
     The method. A batch holds `x`, in [0, 1], and `label`, `int32[B]`.
 
   Raises:
-    ValueError: For a decay outside [0, 1), an unknown saliency, a mixer that
-      the table does not hold, without `guidance`, and options that do not fit
-      the mixer.
+    ValueError: For a decay outside [0, 1), a power that is not positive, an
+      unknown saliency, a mixer that the table does not hold, without
+      `guidance`, and options that do not fit the mixer.
   """
   if not 0 <= ema_decay < 1:
     raise ValueError(f"ema_decay must lie in [0, 1), got {ema_decay}")
+  if not 0 < label_power < math.inf:
+    raise ValueError(f"label_power must be positive, got {label_power}")
   needs = mixers.guidance_of(mixer) if guidance is None else guidance
   if regions and (needs.after or needs.hidden):
     raise ValueError(
@@ -89,8 +98,8 @@ def supervised(
     still = jax.lax.stop_gradient(now)
     maps = guide(still, batch, taught)
     mix = functools.partial(mixer, mix_key, **maps)
-    if until is not None:
-      mix = _while(state.step < until, mix)
+    if start or until is not None:
+      mix = _while(_is_between(state.step, start, until), mix)
     mixed = mix(batch["x"])
     logits, beside, state_after = _forward(
         network, _beside(needs, regions), now, batch["x"], mixed,
@@ -98,12 +107,12 @@ def supervised(
     )
     labels = batch["label"][mixed.sources]
     if needs.after:
-      made = {
-          "attention": beside,
+      made = guidance_lib.attention_of(beside) | {
           "progress": guidance_lib.progress(logits, labels, mixed.weights),
       }
       # The same mix again, with weights that know how the network saw it.
       mixed = mix(batch["x"], **{name: made[name] for name in needs.after})
+    mixed = mixed._replace(weights=_power(mixed.weights, label_power))
     losses = loss(logits, labels, mixed.weights)
     if regions:
       clean = network.predict(still, batch["x"])
@@ -114,7 +123,7 @@ def supervised(
         "loss": (losses.sum(), losses.size),
         "accuracy": mixed_accuracy(logits, labels, mixed.weights),
     }
-    return losses.mean(), base.Aux(state_after, metrics)
+    return losses.mean(), base.Aux(state_after, metrics, losses=losses)
 
   def after_update(state, carried):
     del carried
@@ -136,7 +145,8 @@ def supervised(
 
 
 def make(
-    parts: base.Parts, *, teacher: str = "", until: str = "100 %", **options
+    parts: base.Parts, *, teacher: str = "", until: str = "100 %",
+    start: str = "0 %", **options,
 ) -> base.Method:
   """The method of a run.
 
@@ -145,6 +155,7 @@ def make(
     teacher: The workdir of a run, or a `.safetensors` file in timm's layout that
       is named after its network, as `resnet50.safetensors`; empty for none.
     until: How long images are mixed.
+    start: When that starts.
     **options: Others of `supervised`.
 
   Returns:
@@ -156,12 +167,18 @@ def make(
   """
   spec = {"name": "supervised", **options}
   configured = names.configure("method", {"supervised": supervised}, spec)
-  steps = parts.steps("method.until", until)
+  first, steps = (
+      parts.steps("method.start", start), parts.steps("method.until", until)
+  )
   return configured(
       parts.network(parts.num_classes), parts.mixer, parts.loss,
       guidance=parts.guidance, teacher=guidance_lib.teacher_of(parts, teacher),
-      until=steps if steps < parts.total_steps else None,
+      until=steps if steps < parts.total_steps else None, start=first,
   )
+
+
+def _is_between(step, start, until):
+  return step >= start if until is None else (step >= start) & (step < until)
 
 
 def _while(on, mix):
@@ -181,8 +198,18 @@ def _while(on, mix):
   return switched
 
 
+def _power(weights, power):
+  """`w^p / sum w^p`; 0 stays 0."""
+  if power == 1:
+    return weights
+  powers = weights**power
+  return powers / jnp.sum(powers, axis=1, keepdims=True)
+
+
 def _beside(needs, regions):
   """What the forward pass returns beside the logits."""
+  if "attentions" in needs.after:
+    return "attentions"
   return "attention" if needs.after else "tokens" if regions else None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from dmjax.mixers import _guidance
 from dmjax.mixers import saliency
+from dmjax.mixers._adautomix import adautomix
+from dmjax.mixers._affine import affine_sample
 from dmjax.mixers._align import alignmix
 from dmjax.mixers._blends import identity
 from dmjax.mixers._blends import mixup
@@ -35,10 +37,15 @@ from dmjax.mixers._masks import smoothmix
 from dmjax.mixers._puzzle import puzzlemix
 from dmjax.mixers._resize import resizemix
 from dmjax.mixers._resize import snapmix
+from dmjax.mixers._several import several
+from dmjax.mixers._token_alignment import tlalign
+from dmjax.mixers._token_grid import cell_shares
 from dmjax.mixers._token_labels import mixpro
 from dmjax.mixers._token_labels import transmix
 from dmjax.mixers._token_masks import smmix
 from dmjax.mixers._token_masks import tokenmix
+from dmjax.mixers._token_merging import mergemix
+from dmjax.mixers._transformmix import transformmix
 
 # The mixers, and what each needs to be given.
 _NEEDS = {
@@ -65,12 +72,18 @@ _NEEDS = {
     tokenmix: needs("attention"),
     mixpro: needs(after=("attention", "progress")),
     smmix: needs("attention"),
+    tlalign: needs(after=("attentions",)),
+    mergemix: needs("attention", "features"),
 }
 # By the name a configuration gives them. Combinators need what their parts need,
 # and learned mixers a run that has learned to mix.
 MIXERS = {mixer.__name__: mixer for mixer in _NEEDS}
-COMBINATORS = {"choose": choose, "sometimes": sometimes}
-LEARNED = {"automix": automix}
+COMBINATORS = {"choose": choose, "several": several, "sometimes": sometimes}
+LEARNED = {
+    "adautomix": adautomix,
+    "automix": automix,
+    "transformmix": transformmix,
+}
 
 
 def guidance_of(mixer: Callable[..., Mixed]) -> Guidance:
@@ -94,9 +107,12 @@ __all__ = (
     "LEARNED",
     "MIXERS",
     "Mixed",
+    "adautomix",
+    "affine_sample",
     "alignmix",
     "attentivemix",
     "automix",
+    "cell_shares",
     "choose",
     "comixup",
     "cutmix",
@@ -107,6 +123,7 @@ __all__ = (
     "guidedmix",
     "identity",
     "manifold_mixup",
+    "mergemix",
     "mixpro",
     "mixup",
     "needs",
@@ -115,11 +132,14 @@ __all__ = (
     "resizemix",
     "saliency",
     "saliencymix",
+    "several",
     "smmix",
     "smoothmix",
     "snapmix",
     "sometimes",
+    "tlalign",
     "tokenmix",
+    "transformmix",
     "transmix",
     "union",
 )

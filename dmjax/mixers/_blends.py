@@ -53,7 +53,8 @@ def identity(
 
   Args:
     key: PRNG key, used for the partners alone.
-    x: `[B, ...]`, floating, or the nodes of a graph, of shape `[B]`.
+    x: `[B, ...]`, floating, the nodes of a graph, of shape `[B]`, or tokens,
+      `int32[B, T]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`: the sources of weight 0.
 
   Returns:

@@ -187,7 +187,7 @@ def _select(picks, candidates):
     return jax.lax.select_n(jnp.broadcast_to(index, leaves[0].shape), *leaves)
 
   x = candidates[0].x
-  if not _core.is_array(x):  # Nodes of a graph, which no candidate has mixed.
+  if not _core.is_array(x):  # Nodes or tokens, which no candidate has mixed.
     candidates = [mixed._replace(x=None) for mixed in candidates]
     return jax.tree.map(pick, *candidates)._replace(x=x)
   return jax.tree.map(pick, *candidates)

@@ -5,6 +5,7 @@ import functools
 from typing import Any, NamedTuple
 
 from dmjax.mixers import _combinators
+from dmjax.mixers import _several
 
 
 class Guidance(NamedTuple):
@@ -77,7 +78,7 @@ def guidance_of(
     mixer = mixer.func
   if mixer is _combinators.choose:
     return union(guidance_of(part, table) for part in keywords["mixers"])
-  if mixer is _combinators.sometimes:
+  if mixer in (_combinators.sometimes, _several.several):
     return guidance_of(keywords["mixer"], table)
   if mixer in table:
     return table[mixer]

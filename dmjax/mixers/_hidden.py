@@ -36,13 +36,15 @@ def manifold_mixup(
   1, 2 are those of the authors' code. The reference draws one lambda per batch;
   that is `per_batch=True`. The stage is always one per batch.
 
-  The nodes of a graph are returned as they are: the network that looks up
-  their features calls the mixer with those, as stage 0.
+  The nodes of a graph and the tokens of a text are returned as they are: the
+  network that looks up their features calls the mixer with those, as stage 0.
+  For a text that is word mixup, and at the last stage of a network sentence
+  mixup (arXiv 1905.08941).
 
   Args:
     key: PRNG key, the same at every stage.
     x: `[B, ...]`, floating: the input or the features of a stage. Or the nodes
-      of a graph, of shape `[B]`.
+      of a graph, of shape `[B]`, or tokens, `int32[B, T]`.
     alpha: Parameter of the Beta distribution.
     lam: Fixes lambda instead, a scalar or `[B]`.
     partner: `permutation`, `roll`, `flip` or `int[B]`.

@@ -48,6 +48,34 @@ def resize(mask: jax.Array, shape: tuple[int, int]) -> jax.Array:
   return mask[:, rows[:, None], columns[None, :]]
 
 
+def cell_shares(mask: jax.Array, grid: tuple[int, int]) -> jax.Array:
+  """The mean of a mask over each cell of a grid.
+
+  Pixels that lie in several cells count in each by their area.
+
+  Args:
+    mask: `[B, H, W]`.
+    grid: Rows and columns of cells, any.
+
+  Returns:
+    `float32[B, *grid]`.
+  """
+  mask = mask.astype(jnp.float32)
+  rows, columns = (
+      jnp.asarray(_overlaps(n, m))
+      for n, m in zip(grid, mask.shape[1:3], strict=True)
+  )
+  return jnp.einsum("rh,bhw,cw->brc", rows, mask, columns, precision="highest")
+
+
+def _overlaps(cells, pixels):
+  """`[cells, pixels]`: which share of a cell each pixel is, along one axis."""
+  cell, pixel = np.arange(cells)[:, None] / cells, np.arange(pixels) / pixels
+  start = np.maximum(cell, pixel)
+  stop = np.minimum(cell + 1 / cells, pixel + 1 / pixels)
+  return (cells * np.maximum(stop - start, 0)).astype(np.float32)
+
+
 def share(
     own: jax.Array, other: jax.Array, fallback: jax.Array
 ) -> jax.Array:

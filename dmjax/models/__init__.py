@@ -7,6 +7,7 @@ the output of every stage, and `features` names a stage whose map is returned
 beside the logits. The classifier is called `head` in every one.
 """
 
+from dmjax.models.adaptive_mask import AdaptiveMask
 from dmjax.models.gcn import Nodes
 from dmjax.models.mix_block import create_mix_block
 from dmjax.models.mix_block import MixBlock
@@ -19,12 +20,15 @@ from dmjax.models.pretrained import load_pretrained
 from dmjax.models.registry import create
 from dmjax.models.registry import MODELS
 from dmjax.models.registry import options_of
+from dmjax.models.transform_mix import TransformMix
 
 __all__ = (
+    "AdaptiveMask",
     "MODELS",
     "MixBlock",
     "Network",
     "Nodes",
+    "TransformMix",
     "create",
     "create_mix_block",
     "create_network",

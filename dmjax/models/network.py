@@ -76,7 +76,10 @@ def of_linen(
 
 
 def of_mix_block(block: nn.Module) -> Network:
-  """A Mix Block, whose `x` is `(features, partner, lam, (H, W))`."""
+  """A network that mixes, whose `x` is its arguments.
+
+  Those of a Mix Block are `(features, partner, lam, (H, W))`.
+  """
   return _network(block, tuple)
 
 

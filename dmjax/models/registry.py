@@ -11,10 +11,13 @@ from dmjax.models import efficientnet
 from dmjax.models import gcn
 from dmjax.models import mlp
 from dmjax.models import mobilenet
+from dmjax.models import patch_mlp
 from dmjax.models import preact_resnet
 from dmjax.models import resnet
 from dmjax.models import swin
 from dmjax.models import temporal_cnn
+from dmjax.models import text_cnn
+from dmjax.models import text_transformer
 from dmjax.models import vit
 from dmjax.models import wide_resnet
 
@@ -39,7 +42,10 @@ MODELS = {
     "swin_tiny": swin.swin_tiny,
     "convnext_tiny": convnext.convnext_tiny,
     "mlp": mlp.MLP,
+    "patch_mlp": patch_mlp.PatchMLP,
     "temporal_cnn": temporal_cnn.TemporalCNN,
+    "text_cnn": text_cnn.TextCNN,
+    "text_transformer": text_transformer.TextTransformer,
     "gcn": gcn.GCN,
 }
 

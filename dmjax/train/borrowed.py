@@ -75,6 +75,9 @@ def _copy(other, step, folder):
   shutil.copytree(other / parts, folder / parts)
   for name in (workdir_lib.CONFIG, workdir_lib.DATA):
     shutil.copyfile(other / name, folder / name)
+  if (other / RECORD).is_file():  # What it has borrowed itself.
+    shutil.copyfile(other / RECORD, folder / RECORD)
+    shutil.copytree(other / "borrowed", folder / "borrowed")
 
 
 def newest(other: pathlib.Path) -> int:

@@ -60,34 +60,40 @@ def masks(
     lambdas: Sequence[float],
     path: pathlib.Path,
 ) -> None:
-  """Per pair a row: the two images, then mask and mix for every lambda.
+  """Per row the images that are mixed, then mask and mix for every lambda.
 
   Args:
     images: `[B, H, W, C]` in [0, 1].
-    mixed: Per lambda, of these images.
+    mixed: Per lambda, of these images, all with the same sources.
     lambdas: The shares that were asked for, of the first image.
     path: The picture.
   """
-  columns = 2 + 2 * len(lambdas)
+  sources = np.asarray(mixed[0].sources)
+  count = sources.shape[1]
+  columns = count + 2 * len(lambdas)
   figure = figure_lib.Figure(figsize=(columns, 1.25 * len(images)))
   grid = figure.subplots(len(images), columns, squeeze=False)
   for row, axes in enumerate(grid):
-    partner = np.asarray(mixed[0].sources)[row, 1]
-    drawing.show(axes[0], images[row], "first")
-    drawing.show(axes[1], images[partner], "second")
+    for k, source in enumerate(sources[row]):
+      drawing.show(axes[k], images[source], _ordinal(k))
     for i, (lam, each) in enumerate(zip(lambdas, mixed)):
       share = np.asarray(each.weights)[row, 0]
-      mask = axes[2 + 2 * i].imshow(
+      mask = axes[count + 2 * i].imshow(
           np.asarray(each.mask)[row, ..., 0], vmin=0, vmax=1, cmap="viridis"
       )
-      axes[2 + 2 * i].set_title(
+      axes[count + 2 * i].set_title(
           f"λ {lam:.1f}: {share:.2f}", fontsize=8, pad=3
       )
-      axes[2 + 2 * i].set_axis_off()
-      drawing.show(axes[3 + 2 * i], each.x[row], "mixed")
+      axes[count + 2 * i].set_axis_off()
+      drawing.show(axes[count + 1 + 2 * i], each.x[row], "mixed")
   figure.subplots_adjust(
       left=0.01, right=0.93, bottom=0.02, top=0.95, wspace=0.08, hspace=0.25
   )
   colours = figure.add_axes((0.945, 0.1, 0.012, 0.8))
   figure.colorbar(mask, cax=colours, label="share of the first image")
   figure.savefig(path, dpi=110)
+
+
+def _ordinal(k):
+  named = ("first", "second", "third")
+  return named[k] if k < len(named) else f"number {k + 1}"

@@ -88,6 +88,12 @@ def _learned(spec, learned):
         f"mixer {name!r} needs the workdir of a run that has learned to mix, such"
         f" as {{'name': {name!r}, 'workdir': 'runs/a'}}"
     )
-  mixer = learned(spec.pop("workdir"))
+  workdir = spec.pop("workdir")
+  mixer = learned(workdir)
+  if mixer.__name__ != name:
+    raise ValueError(
+        f"mix.workdir={workdir!r} has learned {mixer.__name__!r}, not {name!r};"
+        f" take --config.mix.name={mixer.__name__}"
+    )
   options = names.configure("mixer", mixers.LEARNED, spec).keywords
   return functools.partial(mixer, **options)

@@ -13,10 +13,10 @@ from dmjax.train import optimizer
 
 
 def options_of(section: str, name: str) -> dict[str, Any]:
-  """The options of a named model, mixer, loss, method or optimizer.
+  """The options of a named model, mixer, loss, method, wrapper or optimizer.
 
   Args:
-    section: `model`, `mix`, `loss`, `method` or `optimizer`.
+    section: `model`, `mix`, `loss`, `method`, `wrap` or `optimizer`.
     name: What the section names.
 
   Returns:
@@ -32,7 +32,7 @@ def named(section: str) -> Mapping[str, Any]:
   """What a section can name: functions by name.
 
   Args:
-    section: `model`, `mix`, `loss`, `method` or `optimizer`.
+    section: `model`, `mix`, `loss`, `method`, `wrap` or `optimizer`.
 
   Returns:
     The table.
@@ -44,7 +44,10 @@ def _mix_options(name):
   options = _keywords(names.lookup("mixer", name, named("mix")))
   if name in mixers.LEARNED:
     options["workdir"] = ""
-  given = {"saliency", "cam", "features", "attention", "progress", "stage", "block"}
+  given = {
+      "saliency", "cam", "features", "attention", "attentions", "progress",
+      "stage", "block",
+  }
   return {k: v for k, v in options.items() if k not in given}
 
 
@@ -54,8 +57,8 @@ def _loss_options(name):
 
 # What a run itself gives to a method.
 _GIVEN = (
-    "axis_name", "guidance", "mixing", "num_classes", "num_unlabelled",
-    "total_steps",
+    "axis_name", "batch_size", "guidance", "mixing", "num_classes",
+    "num_unlabelled", "per_class", "total_steps",
 )
 
 
@@ -63,6 +66,11 @@ def _method_options(name):
   options = _keywords(names.lookup("method", name, methods.METHODS))
   own = _keywords(getattr(methods, name, methods.METHODS[name]))
   return {k: v for k, v in (own | options).items() if k not in _GIVEN}
+
+
+def _wrap_options(name):
+  options = _keywords(names.lookup("wrapper", name, methods.WRAPPERS))
+  return {k: v for k, v in options.items() if k not in _GIVEN}
 
 
 def _keywords(function):
@@ -79,6 +87,7 @@ _TABLES = {
     "mix": mixers.MIXERS | mixers.COMBINATORS | mixers.LEARNED,
     "model": models.MODELS,
     "optimizer": optimizer.OPTIMIZERS,
+    "wrap": methods.WRAPPERS,
 }
 _OPTIONS = {
     "loss": _loss_options,
@@ -86,5 +95,6 @@ _OPTIONS = {
     "mix": _mix_options,
     "model": models.options_of,
     "optimizer": optimizer.options_of,
+    "wrap": _wrap_options,
 }
 SECTIONS = tuple(_OPTIONS)

@@ -1,4 +1,4 @@
-"""What a trained network sees in image files."""
+"""What a trained network sees in files of images, or of texts."""
 
 from collections.abc import Sequence
 import pathlib
@@ -16,30 +16,37 @@ from dmjax.train.run import Run
 def predict(
     run: Run, state: methods.TrainState, paths: Sequence[pathlib.Path]
 ) -> list[list[tuple[str, float]]]:
-  """The classes of images, the most probable first.
+  """The classes of images or texts, the most probable first.
 
   Args:
     run: A trained run, of `run.load`.
     state: Its state.
-    paths: Of the images, which are cropped and resized as test images are.
+    paths: Of the images, which are cropped and resized as test images are. Or
+      of what the domain of the run reads, such as texts.
 
   Returns:
-    For each image its classes with their probabilities.
+    For each file its classes with their probabilities.
 
   Raises:
     ValueError: For a run on other inputs.
   """
-  if (kind := run.sources["test"].kind) != "image":
+  source, read = run.sources["test"], run.domain.read_file
+  if source.kind != "image" and not read:
     raise ValueError(
-        f"predict reads images, and --workdir is a run on inputs of kind {kind!r};"
+        "predict reads images and texts, and --workdir is a run on inputs of"
+        f" kind {source.kind!r};"
         " call run.method.predict of dmjax.load, as in its docstring"
     )
-  names = run.sources["test"].class_names
+  names = source.class_names
   step = jax.jit(lambda x: jax.nn.softmax(run.method.predict(state, {"x": x})))
   found = []
   for start in range(0, len(paths), run.config.evaluate.batch_size):
     batch = paths[start : start + run.config.evaluate.batch_size]
-    found += list(jax.device_get(step(_images(run, batch))))
+    if read:
+      x = np.stack([read(source, path) for path in batch])
+    else:
+      x = _images(run, batch)
+    found += list(jax.device_get(step(x)))
   return [
       [(names[i], float(p[i])) for i in np.argsort(-p, kind="stable")]
       for p in found

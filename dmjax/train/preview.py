@@ -173,6 +173,8 @@ def _note(run):
       " input stays as it is.": needs.hidden and run.domain.pictures,
       "Rows are mixed inside the network: they lie where their shares say.":
           needs.hidden and run.domain.points,
+      "Features are mixed, not the inputs, whose blends stand for theirs.":
+          run.method.mixes_features,
       f"Guided by a stand-in for {stand_in} that needs no network.": stand_in,
       "The forward pass on the mix then changes the weights.": needs.after,
       "The pairs; what is learned of mixing them is in masks.png.":
@@ -251,7 +253,7 @@ def _mix(name, key, images):
     guides = guidance.training_free(needs, images)
     if needs.after:
       # In training these weights come from the forward pass on mixed images.
-      attention = mixers.needs("attention")
+      attention = mixers.needs(*(needs.after - {"progress"}))
       guides = guidance.training_free(attention, mixer(key, images).x)
     return mixer(key, images, **guides)
 

@@ -11,8 +11,9 @@ from dmjax import names as names_lib
 from dmjax import parallel
 from dmjax.data import pipelines
 from dmjax.evaluate import probes as probes_lib
+from dmjax.methods import embeddings
 from dmjax.train import evaluation
-from dmjax.train import outliers
+from dmjax.train import other_rows
 from dmjax.train.run import Run
 
 
@@ -38,7 +39,7 @@ def check(
   """The cases of some probes; nothing is computed.
 
   Args:
-    names: Keys of `PROBES`; none for all that fit.
+    names: Keys of `PROBES`; none for all that fit, but for those on request.
     kind: Of the input.
     options: What is asked of them.
 
@@ -56,7 +57,10 @@ def check(
           f"probe {name!r} is for inputs of kind {', '.join(probe.kinds)}, and"
           f" the run is on {kind!r}; leave it out of --probes"
       )
-  fit = [n for n, p in probes_lib.PROBES.items() if kind in (p.kinds or (kind,))]
+  fit = [
+      name for name, probe in probes_lib.PROBES.items()
+      if kind in (probe.kinds or (kind,)) and not probe.on_request
+  ]
   cases = {
       name: probes_lib.PROBES[name].cases(options) for name in names or fit
   }
@@ -107,6 +111,7 @@ def _try(run, state, asked, cases, options, limit, advance):
       logits=lambda state, x: run.method.predict(state, {"x": x}),
       network=run.method.network, variables=run.method.variables,
       num_classes=run.sources["test"].num_classes,
+      embed=embeddings.of_method(run.method),
   )
   compiled, found = {}, []
   for case in cases:
@@ -123,10 +128,10 @@ def _try(run, state, asked, cases, options, limit, advance):
 
 def _pipeline(run, asked, case, options):
   """Of the test rows, or of the other data that a case names."""
+  if case.dataset or case.split:
+    return other_rows.open_pipeline(run, case, options.data_dir)
   if not case.data:
     return run.pipeline("test")
-  if case.data == "ood":
-    return outliers.open_pipeline(run, options)
   source = asked.source(case, run.sources["test"], options)
   return pipelines.open_pipeline(run.config.data, source, "test")
 

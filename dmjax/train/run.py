@@ -115,10 +115,13 @@ def assemble(
       ),
       teacher=functools.partial(_teacher, workdir, borrowed),
       num_unlabelled=sources["unlabelled"].size if "unlabelled" in sources else 0,
+      batch_size=config.batch_size,
       axis_name=_axis_name(config),
+      num_domains=len(sources["train"].domain_names),
+      per_class=config.data.per_class,
   )
   trials.check_mixing(config, example, mixer, test_mixer, parts.loss)
-  method = _method(config.method, parts)
+  method = _method(config, parts)
   validate.check_streams(config, method.views)
   pipeline = streams.opener(config.data, sources)
   return Run(
@@ -143,10 +146,11 @@ def _axis_name(config):
   return parallel.AXIS if config.sync_batch_norm else None
 
 
-def _method(section, parts):
-  options = {k: v for k, v in section.items() if k != "groups"}
+def _method(config, parts):
+  wrap = names.configure("wrapper", methods.WRAPPERS, config.wrap)
+  options = {k: v for k, v in config.method.items() if k != "groups"}
   make = names.lookup("method", options.pop("name"), methods.METHODS)
-  return make(parts, **options)
+  return wrap(make(parts, **options), axis_name=parallel.AXIS)
 
 
 def first_variables(run: Run) -> Any:
@@ -270,7 +274,7 @@ def learned(
 
 
 def _learned_mixer(workdir, steps, other):
-  """The Mix Block of another run as a mixer; notes the step it is of."""
+  """What another run has learned as a mixer; notes the step it is of."""
   folder = borrowed_lib.place(workdir, other)
   steps[other] = borrowed_lib.newest(folder)
   return methods.as_mixer(learned(folder, steps[other])[1])

@@ -6,6 +6,7 @@ from typing import Any
 
 from dmjax.data import base
 from dmjax.data import labels
+from dmjax.data import leave_out
 from dmjax.data import pipelines
 from dmjax.data import sources as sources_lib
 
@@ -28,10 +29,18 @@ def open_sources(
   splits = {"train": data.train, "test": data.test}
   if config.unlabelled.split:
     splits["unlabelled"] = config.unlabelled.split
+  reader = given["train"].reader if "train" in given else ""
+  options = {**data, "reader": reader}
   opened = {
-      name: sources_lib.open_source(data.name, split, data.dir, data)
+      name: sources_lib.open_source(data.name, split, data.dir, options)
       for name, split in splits.items() if name not in given
   }
+  if data.leave_out:
+    opened = {
+        name: (leave_out.test if name == "test" else leave_out.training)(
+            source, data.leave_out
+        ) for name, source in opened.items()
+    }
   if data.labels and "train" in opened:
     labelled = labels.draw(opened["train"], data.labels, data.labels_seed)
     opened["train"] = base.subset(opened["train"], labelled)

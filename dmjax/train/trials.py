@@ -16,6 +16,7 @@ from dmjax import mixers
 from dmjax import names
 from dmjax import parallel
 from dmjax.data import base
+from dmjax.data import groups
 from dmjax.methods import guidance
 from dmjax.train import augmentation
 from dmjax.train import mixing
@@ -78,13 +79,15 @@ def check_network(run: Any) -> None:
     run: The run.
   """
   config, method = run.config, run.method
+  groups.check_source(config, run.sources["train"])
   model = f"model {config.model.name!r}"
   with _naming(model):
     state = step_lib.shapes_of_state(method, run.optimizer, run.example)
   _check_groups(config.method.get("groups", {}), state.params)
   if run.mixer.guidance.hidden:
     _check_stages(run, state)
-  if run.mixer.guidance != mixers.needs() or method.note:
+  unusual = method.note or method.mixes_features
+  if run.mixer.guidance != mixers.needs() or unusual:
     with _naming(f"mixer {config.mix.name!r} with {model}"):
       _trace(method.loss, state.params, state, _batch(run))
   elif config.unlabelled.split:

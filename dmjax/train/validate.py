@@ -14,6 +14,7 @@ from dmjax import augment
 from dmjax import config as config_lib
 from dmjax import names
 from dmjax.data import base
+from dmjax.data import groups
 from dmjax.data import labels
 from dmjax.data import pipelines
 from dmjax.train import layer_decay
@@ -29,6 +30,7 @@ _NAMED = {
     "mix": ("name",),
     "model": ("name", "dtype"),
     "optimizer": ("name", "lr", "weight_decay", "decay_all", "clip_norm"),
+    "wrap": ("name",),
 }
 # Smallest and largest value; an open end is not itself allowed.
 _BOUNDS = {
@@ -42,6 +44,7 @@ _BOUNDS = {
     "data.repeats": (1, math.inf),
     "data.test_image_size": (0, math.inf),
     "data.test_resize": (0, math.inf),
+    "data.per_class": (0, math.inf),
     "data.label_noise_seed": (0, 2**32 - 1),
     "data.labels_seed": (0, 2**32 - 1),
     "data.workers": (0, math.inf),
@@ -84,6 +87,7 @@ def check_config(config: Any) -> None:
     )
   _check_optimizer(config.optimizer)
   _check_data(config.data)
+  groups.check(config)
   if name := config.unlabelled.auto_augment:
     augment.parse_policy(name, setting="unlabelled.auto_augment")
   _check_start(config)

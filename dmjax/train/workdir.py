@@ -84,9 +84,12 @@ def claim(
       "class_names": source.class_names, "kind": source.kind,
       "shape": x.shape[1:], "size": source.size, "mean": source.mean,
       "std": source.std, "shared": bool(jax.tree.leaves(source.shared())),
+      "dtype": str(x.dtype), "reader": source.reader,
   }
   if "unlabelled" in sources:
     facts["unlabelled_size"] = sources["unlabelled"].size
+  if source.domain_names:
+    facts["domain_names"] = source.domain_names
   if len(labelled):
     facts["labelled"] = [int(row) for row in labelled]
   try:
@@ -185,14 +188,17 @@ def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
   if facts.get("shared"):
     return {}
   # Pixels, and what else there is.
-  dtype = np.uint8 if facts.get("mean") is None else np.float32
+  dtype = facts.get("dtype", "float32")
+  dtype = np.uint8 if facts.get("mean") is None else np.dtype(dtype)
   blank = np.zeros(facts["shape"], dtype)
   tuples = _with_tuples(facts)
   train = base.Source(
       lambda index: {"x": blank, "label": 0}, facts["size"],
       tuples["class_names"], facts["kind"], mean=tuples.get("mean"),
-      std=tuples.get("std"),
+      std=tuples.get("std"), reader=facts.get("reader", ""),
   )
+  if domains := tuples.get("domain_names"):
+    train = base.with_domains(train, domains, np.zeros(train.size, np.int32))
   found = {"train": train}
   if "unlabelled_size" in facts:
     found["unlabelled"] = train._replace(size=facts["unlabelled_size"])

@@ -11,6 +11,7 @@ from dmjax.evaluate.probes import occlusion as _occlusion
 from dmjax.evaluate.probes import ood as _ood
 from dmjax.evaluate.probes import pgd as _pgd
 from dmjax.evaluate.probes import shift as _shift
+from dmjax.evaluate.probes import verification as _verification
 from dmjax.evaluate.probes.base import Case
 from dmjax.evaluate.probes.base import judged
 from dmjax.evaluate.probes.base import means
@@ -27,6 +28,7 @@ PROBES: dict[str, Probe] = {
     "occlusion": _occlusion.PROBE,
     "shift": _shift.PROBE,
     "ood": _ood.PROBE,
+    "verification": _verification.PROBE,
 }
 
 __all__ = ("Case", "Model", "Options", "PROBES", "Probe", "judged", "means")

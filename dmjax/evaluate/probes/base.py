@@ -23,12 +23,14 @@ class Model(NamedTuple):
     network: Its network, see `dmjax.models.Network`.
     variables: `state -> variables` of the network.
     num_classes: C.
+    embed: `(state, x) -> [B, D]`, of any examples; None where nobody asks.
   """
 
   logits: Callable[[Any, Any], jax.Array]
   network: Any
   variables: Callable[[Any], dict[str, Any]]
   num_classes: int
+  embed: Callable[[Any, Any], jax.Array] | None = None
 
 
 class Options(NamedTuple):
@@ -43,6 +45,8 @@ class Options(NamedTuple):
       `corruptions`; empty to corrupt here.
     data_dir: Where TFDS datasets lie.
     kind: Of the inputs, see `Probe.kinds`.
+    trials: Another split of the data, for `verification`; empty for the test
+      rows.
   """
 
   eps: tuple[float, ...] = (1, 2, 4, 8)
@@ -52,6 +56,7 @@ class Options(NamedTuple):
   corrupted: str = ""
   data_dir: str = ""
   kind: str = "image"
+  trials: str = ""
 
 
 class Case(NamedTuple):
@@ -63,7 +68,10 @@ class Case(NamedTuple):
     setting: What it is given, numbers by name.
     place: On the horizontal axis of the picture.
     series: The curve of the picture that it belongs to.
-    data: Names other data than the test rows, see `Probe.source`.
+    data: Names rows that `Probe.source` makes of the test rows.
+    dataset: Names another dataset, whose rows are tried instead; what runs the
+      probe opens it.
+    split: Names another split of the same dataset, likewise.
   """
 
   name: str
@@ -72,6 +80,8 @@ class Case(NamedTuple):
   place: float = 0.0
   series: str = ""
   data: str = ""
+  dataset: str = ""
+  split: str = ""
 
 
 class Probe(NamedTuple):
@@ -95,6 +105,7 @@ class Probe(NamedTuple):
       name other data; it may be a changed view of the test rows.
     draw: `(axes, cases, {run: metrics of each case}, metric=)`; curves of `metric` over
       `place` where None.
+    on_request: Tried only where it is asked for by name.
   """
 
   about: str
@@ -107,6 +118,7 @@ class Probe(NamedTuple):
   row: str = "hit"
   source: Callable[..., Any] | None = None
   draw: Callable[..., None] | None = None
+  on_request: bool = False
 
 
 def judged(logits: jax.Array, labels: jax.Array) -> Outcomes:

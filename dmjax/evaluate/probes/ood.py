@@ -17,9 +17,7 @@ _SCORES = {"softmax": "max softmax", "energy": "negative energy"}
 def cases(options: base.Options) -> list[base.Case]:
   """The test rows and those of the other dataset; none without such a one.
 
-  The data of the latter is called `ood`. What runs a probe opens it, by
-  `options.ood`, with images resized to those of the run: datasets are not known
-  here, so the probe has no `source` of its own.
+  Images of the latter are resized to those of the run.
 
   Args:
     options: Of the probes; `ood` names the other dataset.
@@ -31,7 +29,7 @@ def cases(options: base.Options) -> list[base.Case]:
     return []
   return [
       base.Case("in", series="test rows"),
-      base.Case("out", series=options.ood, place=1.0, data="ood"),
+      base.Case("out", series=options.ood, place=1.0, dataset=options.ood),
   ]
 
 

@@ -28,7 +28,7 @@ def cases(options: base.Options) -> list[base.Case]:
   """
   if not options.trials:
     return [base.Case("test rows")]
-  return [base.Case(options.trials, data="trials")]
+  return [base.Case(options.trials, split=options.trials)]
 
 
 def measure(model: base.Model, program: str):
