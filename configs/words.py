@@ -29,6 +29,7 @@ class Choice(NamedTuple):
 
   @property
   def recipe(self) -> table_lib.Recipe:
+    """How its network is trained."""
     return self.table.networks[self.network]
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 def first_fitting(
     numpy: ModuleType,
-    draws: jax.typing.ArrayLike,
-    shape: tuple[int, int],
+    draws: jax.Array | np.ndarray,
+    shape: Sequence[int],
     scale: Sequence[float],
     ratio: Sequence[float],
 ) -> tuple[jax.Array, jax.Array]:
@@ -43,7 +43,7 @@ def first_fitting(
 
 
 def largest_central(
-    shape: tuple[int, int], ratio: Sequence[float]
+    shape: Sequence[int], ratio: Sequence[float]
 ) -> np.ndarray:
   """The largest box in the middle whose aspect lies within `ratio`.
 
@@ -62,7 +62,7 @@ def largest_central(
 
 
 def inside(
-    shape: tuple[int, int], start: jax.Array, stop: jax.Array
+    shape: Sequence[int], start: jax.Array, stop: jax.Array
 ) -> jax.Array:
   """`bool[H, W, 1]`, true where `start <= (row, column) < stop`."""
   rows, columns = (

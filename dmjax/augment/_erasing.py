@@ -51,14 +51,14 @@ def random_erase(
   _checks.check_number("probability", probability, 1)
   _checks.check_range("area", area, 1)
   _checks.check_range("aspect", aspect)
-  mean = _checks.per_channel("mean", mean, x)
-  std = _checks.per_channel("std", std, x)
+  centre = _checks.per_channel("mean", mean, x)
+  spread = _checks.per_channel("std", std, x)
 
   def erase(key, image):
     erase_key, box_key, noise_key = jax.random.split(key, 3)
     inside = _random_box(box_key, image.shape[:2], area, aspect)
     erased = jax.random.bernoulli(erase_key, probability) & inside
-    noise = mean + std * jax.random.normal(noise_key, image.shape)
+    noise = centre + spread * jax.random.normal(noise_key, image.shape)
     return jnp.where(erased, noise.astype(image.dtype), image)
 
   return jax.vmap(erase)(jax.random.split(key, x.shape[0]), x)
@@ -98,7 +98,7 @@ def random_cutout(
   """
   _checks.check_images(x)
   _checks.check_number("largest", largest, 1)
-  fill = _checks.per_channel("fill", fill, x).astype(x.dtype)
+  colour = _checks.per_channel("fill", fill, x).astype(x.dtype)
   draws = jax.random.uniform(key, (x.shape[0], 3))
   longest = largest * min(x.shape[1:3])
 
@@ -106,7 +106,7 @@ def random_cutout(
     side = longest * draw[0]
     start = draw[1:] * jnp.asarray(image.shape[:2]) - side / 2
     inside = _boxes.inside(image.shape[:2], start, start + side)
-    return jnp.where(inside, fill, image)
+    return jnp.where(inside, colour, image)
 
   return jax.vmap(cut)(draws, x)
 
@@ -137,13 +137,13 @@ def cutout(
   """
   _checks.check_images(x)
   _checks.check_number("size", size)
-  fill = _checks.per_channel("fill", fill, x).astype(x.dtype)
+  colour = _checks.per_channel("fill", fill, x).astype(x.dtype)
   places = jax.random.uniform(key, (x.shape[0], 2))
 
   def cut(place, image):
     centre = jnp.floor(place * jnp.asarray(image.shape[:2]))
     start = centre - size // 2
     inside = _boxes.inside(image.shape[:2], start, start + size)
-    return jnp.where(inside, fill, image)
+    return jnp.where(inside, colour, image)
 
   return jax.vmap(cut)(places, x)

@@ -18,7 +18,7 @@ class Policy(NamedTuple):
   space: str
   magnitude: float = 0.0
   std: float = 0.0
-  count: int = 2
+  count: int = 2  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 # The parts that a name may have, and the count where it says none.
@@ -64,7 +64,7 @@ def parse_policy(
   ]
   if name not in _NAMES or not all(matches):
     raise _refusal(setting, text)
-  values = {match[1]: float(match[2]) for match in matches}
+  values = {match[1]: float(match[2]) for match in matches if match}
   allowed, count = _NAMES[name]
   if excess := [key for key in values if key not in allowed]:
     raise _refusal(setting, text, f"; {name} has no {' and no '.join(excess)}")
@@ -76,7 +76,7 @@ def parse_policy(
   return _policy(name, values)
 
 
-def _policy(name, values):
+def _policy(name: str, values: dict[str, float]) -> Policy:
   spaces = {"rand": "timm_increasing" if values.get("inc") else "timm"}
   return Policy(
       spaces.get(name, name), values.get("m", 0.0), values.get("mstd", 0.0),

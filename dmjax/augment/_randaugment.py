@@ -64,13 +64,13 @@ def rand_augment(
   """
   space = _spaces.find(policy.space)
   _checks.check_colours(x)
-  fill = _checks.per_channel("fill", fill, x)
+  colour = _checks.per_channel("fill", fill, x)
   draw = functools.partial(_draw, policy=policy)
   draws = jax.vmap(draw)(jax.random.split(key, x.shape[0]))
 
   def augment(image, draws):
     for number, level, sign in zip(*draws):
-      image = _operate(image, number, level, sign, space, fill)
+      image = _operate(image, number, level, sign, space, colour)
     return image
 
   return jax.vmap(augment)(x.astype(jnp.float32), draws).astype(x.dtype)
@@ -117,9 +117,9 @@ def apply_operation(
     ValueError: For unknown names, other channels, and a fill that does not fit
       them.
   """
-  space = _spaces.find(space)
+  found = _spaces.find(space)
   _checks.check_colours(x)
-  fill = _checks.per_channel("fill", fill, x)
+  colour = _checks.per_channel("fill", fill, x)
   arguments = (
       jnp.broadcast_to(jnp.asarray(argument, dtype), x.shape[:1])
       for argument, dtype in (
@@ -129,7 +129,7 @@ def apply_operation(
       )
   )
   changed = jax.vmap(
-      lambda *row: _operate(*row, space=space, fill=fill)
+      lambda *row: _operate(*row, space=found, fill=colour)
   )(x.astype(jnp.float32), *arguments)
   return changed.astype(x.dtype)
 

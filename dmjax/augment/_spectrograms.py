@@ -57,7 +57,7 @@ def _frames(x, width, step):
   padded = jnp.pad(x, ((0, 0), (width // 2, width - width // 2)))
   frames = padded[:, starts[:, None] + np.arange(width)]
   hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(width) / width)
-  return frames * np.float32(hann)[None, None]
+  return frames * hann.astype(np.float32)[None, None]
 
 
 def _check_frames(width, step, rate, window, hop):

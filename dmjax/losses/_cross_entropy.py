@@ -1,6 +1,7 @@
 """Mixup cross-entropy and its decoupled form, DM(CE) (arXiv 2203.10761)."""
 
 import functools
+import operator
 
 import jax
 from jax.nn import logsumexp
@@ -153,10 +154,10 @@ def _cross_entropy(z, y, w, scores, log_z, label_smoothing):
     keep, mean = 1 - label_smoothing, label_smoothing * jnp.mean(z)
     scores = [keep * score + mean for score in scores]
     masses = [keep * mass + label_smoothing for mass in masses]
-  return sum(
+  return functools.reduce(operator.add, (
       share * (mass * log_z - score)
       for share, mass, score in zip(w, masses, scores)
-  )
+  ))
 
 
 def _log_z_and_terms(z, classes, w, shares, scores):

@@ -140,20 +140,20 @@ def _inner_box(shape, ranges, key):
   return box(shape, start, start + sides)
 
 
-def uniform_pixel(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def uniform_pixel(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """A pixel `int32[2]`, (row, column), uniform over an image of that shape."""
   return jax.random.randint(key, (2,), 0, jnp.asarray(shape))
 
 
 def cut_box(
-    shape: tuple[int, int], centre: jax.Array, lam: jax.Array
+    shape: tuple[int, ...], centre: jax.Array, lam: jax.Array
 ) -> jax.Array:
   """The box of CutMix around a pixel, `bool[H, W]`, clipped at the border."""
   return box(shape, *corners(shape, centre, jnp.sqrt(1 - lam)))
 
 
 def corners(
-    shape: tuple[int, int], centre: jax.Array, scale: jax.Array
+    shape: tuple[int, ...], centre: jax.Array, scale: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """First and last corner of a box of `scale**2` of an image, clipped to it.
 
@@ -184,7 +184,7 @@ def _are_long(shape):
 
 
 def box(
-    shape: tuple[int, int], start: jax.Array, stop: jax.Array
+    shape: tuple[int, ...], start: jax.Array, stop: jax.Array
 ) -> jax.Array:
   """`bool[H, W]`, true for `start <= (row, column) < stop`."""
   rows, columns = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None, :]

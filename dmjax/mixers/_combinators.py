@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import functools
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -130,7 +131,7 @@ def _parameters(mixer):
   return inspect.signature(mixer).parameters.values()
 
 
-def _check_probs(mixers, probs):
+def _check_probs(mixers, probs) -> Any:
   if not mixers:
     raise ValueError("mixers must hold at least one mixer, got none")
   probs = np.full(len(mixers), 1 / len(mixers)) if probs is None else probs

@@ -136,7 +136,7 @@ def check_saliency(saliency: jax.Array, x: jax.Array) -> None:
     )
 
 
-def check_blocks(blocks: int, shape: tuple[int, int]) -> None:
+def check_blocks(blocks: int, shape: tuple[int, ...]) -> None:
   """Raises ValueError unless an image has that many blocks on each side."""
   if not 1 <= blocks <= min(shape):
     raise ValueError(
@@ -180,7 +180,7 @@ def block_shares(saliency: jax.Array, rows: int, columns: int) -> jax.Array:
   return means / jnp.where(total > 0, total, 1.0)
 
 
-def to_pixels(grid: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def to_pixels(grid: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Nearest neighbour upsampling, `[..., h, w]` -> `[..., H, W]`."""
   rows = block_of_pixel(shape[0], grid.shape[-2])
   columns = block_of_pixel(shape[1], grid.shape[-1])

@@ -135,7 +135,7 @@ def snapmix(
 
 
 def _tau(key, tau, scope):
-  """tau where it lies in the scope, and a uniform draw from it elsewhere."""
+  """`tau` where it lies in the scope, and a uniform draw from it elsewhere."""
   uniform = jax.random.uniform(key, (), minval=scope[0], maxval=scope[1])
   return jnp.where((tau >= scope[0]) & (tau <= scope[1]), tau, uniform)
 
