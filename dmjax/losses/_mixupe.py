@@ -40,10 +40,10 @@ def mixupe(
   Variant       Term                Gradient through  Origin
   ============  ==================  ================  ==========================
   `accurate`    d where d < tau     J                 published code, version 1
-  `absolute`    |d|                 J                 version 2, the derivation
+  `absolute`    `|d|`               J                 version 2, the derivation
   `fast`        -m where m < tau    z and g           version 3, of the results
   `detached`    -m                  z                 version 4
-  `speech`      -|m|                z and g           a co-author's other code
+  `speech`      `-|m|`              z and g           a co-author's other code
   ============  ==================  ================  ==========================
 
   **Mind the sign.** A network without biases has z = J x, so that d = m where
