@@ -29,6 +29,14 @@ def first_fitting(
 
   Returns:
     The box, `[4]`, and whether any of the n was within the image.
+
+  Example:
+    >>> draws = np.full((4, 10), 0.5)
+    >>> box, found = augment.first_fitting(
+    ...     np, draws, shape=(8, 8), scale=(0.25, 0.25), ratio=(1.0, 1.0)
+    ... )
+    >>> print(box, found)
+    [2. 2. 4. 4.] True
   """
   low, high = np.log(ratio[0]), np.log(ratio[1])
   areas = (scale[0] + draws[0] * (scale[1] - scale[0])) * shape[0] * shape[1]
@@ -53,6 +61,10 @@ def largest_central(
 
   Returns:
     The box, `[4]`.
+
+  Example:
+    >>> print(augment.largest_central((8, 16), ratio=(0.75, 1.25)))
+    [ 0.  3.  8. 10.]
   """
   height = min(shape[0], shape[1] / ratio[0])
   width = min(shape[1], shape[0] * ratio[1])

@@ -46,6 +46,13 @@ def random_erase(
   Raises:
     ValueError: For a probability outside [0, 1], a range that is none, and
       means or deviations that do not fit the channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> erased = augment.random_erase(key, x, probability=0.25)
+    >>> print(erased.shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("probability", probability, 1)
@@ -95,6 +102,12 @@ def random_cutout(
 
   Raises:
     ValueError: For a share outside [0, 1] and a fill that does not fit.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.random_cutout(key, x, largest=0.5).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("largest", largest, 1)
@@ -134,6 +147,12 @@ def cutout(
 
   Raises:
     ValueError: For a negative size and a fill that does not fit the channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.cutout(key, x, size=4).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("size", size)

@@ -57,6 +57,10 @@ def parse_policy(
 
   Raises:
     ValueError: For what is no policy.
+
+  Example:
+    >>> augment.parse_policy("rand-m9-mstd0.5-inc1")
+    Policy(space='timm_increasing', magnitude=9.0, std=0.5, count=2)
   """
   name, *parts = text.split("-")
   matches = [

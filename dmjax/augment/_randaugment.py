@@ -61,6 +61,13 @@ def rand_augment(
   Raises:
     ValueError: For an unknown space, other channels, and a fill that does not
       fit them.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> policy = augment.parse_policy("rand-m9-mstd0.5-inc1")
+    >>> print(augment.rand_augment(key, x, policy=policy, fill=(0.5,)).shape)
+    (4, 8, 8, 3)
   """
   space = _spaces.find(policy.space)
   _checks.check_colours(x)
@@ -116,6 +123,15 @@ def apply_operation(
   Raises:
     ValueError: For unknown names, other channels, and a fill that does not fit
       them.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.apply_operation(x, "rotate", 0.5).shape)
+    (4, 8, 8, 3)
+    >>> same = augment.apply_operation(x, "identity", 0.5)
+    >>> bool((same == x).all())
+    True
   """
   found = _spaces.find(space)
   _checks.check_colours(x)

@@ -33,6 +33,12 @@ def three_augment(key: jax.Array, x: jax.Array) -> jax.Array:
 
   Raises:
     ValueError: For other channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.three_augment(key, x).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_colours(x)
 

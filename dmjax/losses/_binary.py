@@ -51,6 +51,13 @@ def mixup_binary_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, options out of range, and for labels
       or weights out of range when they are given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.mixup_binary_cross_entropy(logits, labels, weights)
+    >>> print(f"{loss[0]:.3f}")
+    2.747
   """
   _labels.check_rescaling(power, threshold)
   _labels.check_smoothing(label_smoothing)

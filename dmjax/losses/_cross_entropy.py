@@ -38,6 +38,13 @@ def mixup_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, and for labels or weights out of
       range when they are given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.mixup_cross_entropy(logits, labels, weights)
+    >>> print(f"{loss[0]:.3f}")
+    0.740
   """
   _labels.check_smoothing(label_smoothing)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
@@ -111,6 +118,13 @@ def decoupled_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, an unknown `select`, options out of
       range, and for labels or weights out of range given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.decoupled_cross_entropy(logits, labels, weights, eta=0.1)
+    >>> print(f"{loss[0]:.3f}")
+    0.798
   """
   if select not in ("both", "less", "more"):
     raise ValueError(f"select must be both, less or more, got {select!r}")

@@ -62,6 +62,15 @@ def cutmix(
     ValueError: For inputs that are neither images nor sequences, such as rows
       of a table, a `minmax` outside [0, 1] or without a whole pixel in its
       range, `minmax` together with `lam`, and for unknown axes.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.cutmix(key, x, lam=0.75)
+    >>> print(mixed.x.shape, mixed.sources.shape, mixed.weights.shape)
+    (4, 8, 8, 3) (4, 2) (4, 2)
+    >>> bool(jnp.allclose(mixed.mask.mean((1, 2, 3)), mixed.weights[:, 0]))
+    True
   """
   _check(x, axes)
   image, shape = _shapes(x, axes)

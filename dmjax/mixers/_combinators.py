@@ -44,6 +44,15 @@ def choose(
 
   Raises:
     ValueError: For probabilities that do not fit the mixers.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.choose(
+    ...     key, x, mixers=(mixers.mixup, mixers.cutmix), per_batch=True
+    ... )
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   probs = _check_probs(mixers, probs)
   draw_key, mix_key = jax.random.split(key)
@@ -89,6 +98,13 @@ def sometimes(
 
   Raises:
     ValueError: For p outside [0, 1].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.sometimes(key, x, mixer=mixers.mixup, p=0.0)
+    >>> print(mixed.weights[0])
+    [1. 0.]
   """
   _checks.check_number("p", p, 0, 1)
   return choose(
@@ -119,6 +135,10 @@ def options_of(mixer: Mixer) -> set[str]:
 
   Returns:
     The names.
+
+  Example:
+    >>> sorted(mixers.options_of(mixers.mixup))
+    ['alpha', 'lam', 'partner', 'per_batch']
   """
   names = {p.name for p in _parameters(mixer) if p.kind is p.KEYWORD_ONLY}
   parts = getattr(mixer, "keywords", {})

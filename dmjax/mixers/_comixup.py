@@ -72,6 +72,14 @@ def comixup(
   Raises:
     ValueError: For saliency that does not fit the images, more blocks than
       pixels, empty partitions and weights out of range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> saliency = x.mean(3)
+    >>> mixed = mixers.comixup(key, x, saliency=saliency, partition=2, blocks=2)
+    >>> print(mixed.x.shape, mixed.sources.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _core.check_images(x)
   _checks.check_positive("alpha", alpha)

@@ -47,6 +47,13 @@ def grid_labels(
 
   Raises:
     ValueError: For couplings or distances that do not fit the unary costs.
+
+  Example:
+    >>> unary = jnp.zeros((1, 2, 2, 2)).at[0, 0, 0, 0].set(5.0)
+    >>> rows, columns = jnp.ones((1, 1, 2)), jnp.ones((1, 2, 1))
+    >>> print(mixers.grid_labels(unary, rows, columns))
+    [[[1 1]
+      [1 1]]]
   """
   _check_grid(unary, pair_rows, pair_cols, distance)
   if distance is None:

@@ -45,6 +45,13 @@ def fmix(
 
   Raises:
     ValueError: For a negative decay.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.fmix(key, x, lam=0.75)
+    >>> print(mixed.weights[0], mixed.mask.shape)
+    [0.75 0.25] (4, 8, 8, 1)
   """
   _core.check_images(x)
   _checks.check_number("decay", decay)
@@ -98,6 +105,13 @@ def gridmix(
 
   Raises:
     ValueError: For ranges that are empty or out of bounds.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.gridmix(key, x, lam=0.75)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   _check_range("holes", holes, 1)
@@ -144,6 +158,13 @@ def smoothmix(
 
   Raises:
     ValueError: For a range that is empty or not positive.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.smoothmix(key, x)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   _check_range("sigma", sigma, 0)

@@ -49,13 +49,8 @@ def page(package, name: str) -> str:
 
 
 def names_of(package) -> list[str]:
-  """The public names that are of this package and no modules, functions first."""
-  names = getattr(package, "__all__", None) or [
-      name for name, value in vars(package).items()
-      if not name.startswith("_") and inspect.isfunction(value)
-      and value.__module__ == package.__name__
-  ]
-  names = [n for n in names if not inspect.ismodule(getattr(package, n))]
+  """The public names that are no modules, functions first."""
+  names = [n for n in package.__all__ if not inspect.ismodule(getattr(package, n))]
   return sorted(names, key=lambda n: (inspect.isclass(getattr(package, n)), n))
 
 
