@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import docstrings
 from dmjax import losses
+import docstrings
 from generate import markdown
 
 _LOGITS = ((2.0, 1.0, 0.0, -1.0),)

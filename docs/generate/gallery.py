@@ -4,8 +4,8 @@ import csv
 import inspect
 import pathlib
 
-import docstrings
 from dmjax import mixers
+import docstrings
 from generate import markdown
 from generate import pictures
 

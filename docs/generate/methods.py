@@ -3,8 +3,8 @@
 import inspect
 import pathlib
 
-import docstrings
 from dmjax.train import options
+import docstrings
 from generate import markdown
 
 _HEAD = """\
