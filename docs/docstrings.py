@@ -11,7 +11,7 @@ import re
 def process(app, what, name, obj, options, lines: list[str]) -> None:
   """Changes the lines of a docstring in place; called by autodoc."""
   del app, what, name, obj, options
-  lines[:] = _tables(_literal(lines))
+  lines[:] = _tables(_literal([_escaped(line) for line in lines]))
 
 
 def equation(docstring: str) -> str:
@@ -33,9 +33,23 @@ def papers(docstring: str) -> list[str]:
   return list(dict.fromkeys(found))
 
 
+def links(docstring: str) -> list[str]:
+  """What it points to on the web."""
+  return re.findall(r"https://[\w./-]*\w", docstring)
+
+
 def summary(docstring: str) -> str:
   """The first line, without its full stop."""
   return docstring.split("\n")[0].rstrip(".")
+
+
+def _escaped(line):
+  """Bars mean substitutions to Sphinx; they do in no docstring."""
+  if line.startswith(("|", "    ")) or line.lstrip().startswith(">>>"):
+    return line
+  parts = line.split("`")
+  parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+  return "`".join(parts)
 
 
 def _literal(lines: Sequence[str]) -> list[str]:

@@ -60,6 +60,8 @@ def identity(
 ) -> _core.Mixed:
   """No mixing: the baseline, in the form of a mixer.
 
+      x~ = x_i,   weights (1, 0)
+
   Args:
     key: PRNG key, used for the partners alone.
     x: `[B, ...]`, floating, or the nodes of a graph, of shape `[B]`.

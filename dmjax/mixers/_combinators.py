@@ -27,6 +27,8 @@ def choose(
 ) -> _core.Mixed:
   """Applies one of several mixers, drawn at random.
 
+      mixed = mixers[i](key, x),   P(i) = probs[i]
+
   `choose(key, x, mixers=(mixup, cutmix), per_batch=True)` is the switch of
   timm and DeiT (arXiv 2012.12877): one mixer per batch, and only that one is
   computed. By default each row draws its own, and all mixers are computed.
@@ -84,6 +86,8 @@ def sometimes(
     **options,
 ) -> _core.Mixed:
   """Applies a mixer with probability p and leaves the rest as it is.
+
+      mixed = mixer(key, x) with probability p,   x with 1 - p
 
   Args:
     key: PRNG key.

@@ -83,9 +83,10 @@ def gridmix(
   A random region of the image is divided into square cells, `n` of them along
   its width, n uniform over `holes`. The upper left corner of each cell is a
   square hole of side `floor(cell * sqrt(1 - lam))`, between 1 and `cell - 1`,
-  and there is no hole for lambda = 1. This is the form benchmarked by
-  OpenMixup under the name of GridMix; the paper of that name (Pattern
-  Recognition 109, 2021) draws whole cells and adds a loss for each of them.
+  and there is no hole for lambda = 1. This is the form of
+  https://github.com/IlyaDobrynin/GridMixup that OpenMixup benchmarks under the
+  name of GridMix; the paper of that name (Pattern Recognition 109, 2021) draws
+  whole cells and adds a loss for each of them.
   A region that its aspect makes longer than the image is cut to fit before it
   is placed, where the reference lets it start outside.
 

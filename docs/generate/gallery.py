@@ -48,8 +48,9 @@ def _text(name, function):
   doc = inspect.getdoc(function) or ""
   equation = docstrings.equation(doc)
   block = f"```text\n{equation}\n```\n\n" if equation else ""
-  papers = docstrings.papers(doc)
-  said = f"Paper: {markdown.papers(papers)}.\n\n" if papers else ""
+  papers = markdown.papers(docstrings.papers(doc))
+  papers = papers or ", ".join(f"<{link}>" for link in docstrings.links(doc))
+  said = f"Paper: {papers}.\n\n" if papers else ""
   options = f"Options: {{py:func}}`dmjax.mixers.{name}`.\n\n"
   return f"## {name}\n\n{docstrings.summary(doc)}.\n\n{block}{said}{options}"
 
