@@ -66,7 +66,10 @@ def rand_augment(
     >>> key = jax.random.key(0)
     >>> x = jax.random.uniform(key, (4, 8, 8, 3))
     >>> policy = augment.parse_policy("rand-m9-mstd0.5-inc1")
-    >>> print(augment.rand_augment(key, x, policy=policy, fill=(0.5,)).shape)
+    >>> change = functools.partial(
+    ...     augment.rand_augment, policy=policy, fill=(0.5,)
+    ... )
+    >>> jax.eval_shape(change, key, x).shape      # compiles nothing
     (4, 8, 8, 3)
   """
   space = _spaces.find(policy.space)
@@ -127,7 +130,8 @@ def apply_operation(
   Example:
     >>> key = jax.random.key(0)
     >>> x = jax.random.uniform(key, (4, 8, 8, 3))
-    >>> print(augment.apply_operation(x, "rotate", 0.5).shape)
+    >>> turn = lambda x: augment.apply_operation(x, "rotate", 0.5)
+    >>> jax.eval_shape(turn, x).shape             # compiles nothing
     (4, 8, 8, 3)
     >>> same = augment.apply_operation(x, "identity", 0.5)
     >>> bool((same == x).all())
