@@ -76,10 +76,9 @@ def comixup(
   Example:
     >>> key = jax.random.key(0)
     >>> x = jax.random.uniform(key, (4, 8, 8, 3))
-    >>> saliency = x.mean(3)
-    >>> mixed = mixers.comixup(key, x, saliency=saliency, partition=2, blocks=2)
-    >>> print(mixed.x.shape, mixed.sources.shape)
-    (4, 8, 8, 3) (4, 2)
+    >>> mix = functools.partial(mixers.comixup, saliency=x.mean(3), partition=2)
+    >>> jax.eval_shape(mix, key, x).sources.shape       # compiles nothing
+    (4, 2)
   """
   _core.check_images(x)
   _checks.check_positive("alpha", alpha)
