@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["requirements.txt"]
+highlight_language = "none"  # Of equations; code names its own.
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"dmjax {version}"

@@ -26,11 +26,9 @@ def equation(docstring: str) -> str:
 
 
 def papers(docstring: str) -> list[str]:
-  """The arXiv numbers of the first paragraph, else of all that it says."""
+  """The arXiv numbers of the first paragraph: others are of something else."""
   first = docstring.split("\n\n")[0]
-  number = r"\b\d{4}\.\d{5}\b"
-  found = re.findall(number, first) or re.findall(number, docstring)
-  return list(dict.fromkeys(found))
+  return list(dict.fromkeys(re.findall(r"\b\d{4}\.\d{5}\b", first)))
 
 
 def links(docstring: str) -> list[str]:

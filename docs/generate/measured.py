@@ -4,7 +4,7 @@ import pathlib
 import re
 import shutil
 
-EXPERIMENTS = pathlib.Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = (pathlib.Path(__file__).parents[2] / "experiments").resolve()
 _SHOWN = (".png", ".jpg", ".csv")
 _PAGES = """
 ```{toctree}
