@@ -2,6 +2,8 @@
 
     dmjax train --config tiny_imagenet:resnet18,cutmix,dm --workdir runs/a
     dmjax train --config tiny_imagenet:resnext50_32x4d,automix --workdir runs/b
+
+`dmjax recipes tiny_imagenet` lists all of them.
 """
 
 import ml_collections

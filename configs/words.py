@@ -31,6 +31,7 @@ class Choice(NamedTuple):
 
   @property
   def recipe(self) -> table_lib.Recipe:
+    """How its network is trained."""
     return self.table.networks[self.network]
 
 

@@ -6,6 +6,8 @@ The command line needs more than the library, so it is looked for first.
 import importlib.util
 import sys
 
+import dmjax
+
 # What the extra `train` installs, by the names it is imported by.
 TRAIN = (
     "absl",
@@ -30,6 +32,9 @@ TRAIN = (
 
 def main() -> int:
   """Runs the command line, or says what it needs; returns the exit code."""
+  if sys.argv[1:] == ["--version"]:
+    print(f"dmjax {dmjax.__version__}")
+    return 0
   missing = [name for name in TRAIN if importlib.util.find_spec(name) is None]
   if missing:
     print(

@@ -37,6 +37,7 @@ class Setting(NamedTuple):
 
   @property
   def shape(self) -> tuple[int, int, int, int]:
+    """Of the batch, `[B, H, W, 3]`."""
     return self.batch, self.pixels, self.pixels, 3
 
 

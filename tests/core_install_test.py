@@ -10,6 +10,7 @@ import tomllib
 
 import pytest
 
+import dmjax
 from dmjax import __main__ as command
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -53,6 +54,15 @@ def test_losses_mixers_and_augment_need_jax_alone():
   subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_importing_the_losses_loads_nothing_heavier_than_jax():
+  code = "import sys, dmjax.losses; print(*sys.modules)"
+  found = subprocess.run(
+      [sys.executable, "-c", code], check=True, capture_output=True, text=True
+  )
+  loaded = {name.split(".")[0] for name in found.stdout.split()}
+  assert not loaded & {*command.TRAIN, "chex", "scipy", "tensorflow", "torch"}
+
+
 def test_a_core_installation_is_jax_and_numpy():
   core = [name_of(line) for line in PROJECT["dependencies"]]
   assert core == ["jax", "numpy"]
@@ -93,6 +103,13 @@ def test_the_command_says_what_it_needs_and_how_to_get_it(monkeypatch, capsys):
       "dmjax: the command line also needs flax, tqdm;"
       " pip install 'dmjax[train]'\n"
   )
+
+
+def test_a_core_installation_knows_its_version(monkeypatch, capsys):
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  monkeypatch.setattr(sys, "argv", ["dmjax", "--version"])
+  assert command.main() == 0
+  assert capsys.readouterr().out == f"dmjax {dmjax.__version__}\n"
 
 
 def test_with_the_extra_the_command_runs(monkeypatch, capsys):

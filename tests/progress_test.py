@@ -223,7 +223,7 @@ def test_drawing_all_mixers_shows_progress_on_a_terminal(
     tmp_path, monkeypatch
 ):
   terminal = on_terminal(monkeypatch)
-  monkeypatch.setattr(preview, "_mix", lambda *_: None)
+  monkeypatch.setattr(preview, "mix_photographs", lambda *_: None)
   monkeypatch.setattr(preview.comparisons, "zoo", lambda *_: None)
   preview.save_all(tmp_path / "zoo.png")
   count = len(preview.mixers.MIXERS)

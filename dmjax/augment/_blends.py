@@ -5,6 +5,9 @@
 Images are `float32[H, W, C]` in [0, 1], C = 1 or 3.
 """
 
+import functools
+import operator
+
 import jax
 import jax.numpy as jnp
 
@@ -25,7 +28,8 @@ def grey(image: jax.Array) -> jax.Array:
   """The grey values of an image `[H, W, C]`, in each of its channels."""
   if image.shape[-1] == 1:
     return image
-  luma = sum(share * image[..., i] for i, share in enumerate(_LUMA))
+  parts = (share * image[..., i] for i, share in enumerate(_LUMA))
+  luma = functools.reduce(operator.add, parts)
   return jnp.broadcast_to(luma[..., None], image.shape)
 
 

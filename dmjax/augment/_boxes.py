@@ -10,8 +10,8 @@ import numpy as np
 
 def first_fitting(
     numpy: ModuleType,
-    draws: jax.typing.ArrayLike,
-    shape: tuple[int, int],
+    draws: jax.Array | np.ndarray,
+    shape: Sequence[int],
     scale: Sequence[float],
     ratio: Sequence[float],
 ) -> tuple[jax.Array, jax.Array]:
@@ -29,6 +29,14 @@ def first_fitting(
 
   Returns:
     The box, `[4]`, and whether any of the n was within the image.
+
+  Example:
+    >>> draws = np.full((4, 10), 0.5)
+    >>> box, found = augment.first_fitting(
+    ...     np, draws, shape=(8, 8), scale=(0.25, 0.25), ratio=(1.0, 1.0)
+    ... )
+    >>> print(box, found)
+    [2. 2. 4. 4.] True
   """
   low, high = np.log(ratio[0]), np.log(ratio[1])
   areas = (scale[0] + draws[0] * (scale[1] - scale[0])) * shape[0] * shape[1]
@@ -43,7 +51,7 @@ def first_fitting(
 
 
 def largest_central(
-    shape: tuple[int, int], ratio: Sequence[float]
+    shape: Sequence[int], ratio: Sequence[float]
 ) -> np.ndarray:
   """The largest box in the middle whose aspect lies within `ratio`.
 
@@ -53,6 +61,10 @@ def largest_central(
 
   Returns:
     The box, `[4]`.
+
+  Example:
+    >>> print(augment.largest_central((8, 16), ratio=(0.75, 1.25)))
+    [ 0.  3.  8. 10.]
   """
   height = min(shape[0], shape[1] / ratio[0])
   width = min(shape[1], shape[0] * ratio[1])
@@ -62,7 +74,7 @@ def largest_central(
 
 
 def inside(
-    shape: tuple[int, int], start: jax.Array, stop: jax.Array
+    shape: Sequence[int], start: jax.Array, stop: jax.Array
 ) -> jax.Array:
   """`bool[H, W, 1]`, true where `start <= (row, column) < stop`."""
   rows, columns = (

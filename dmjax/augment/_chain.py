@@ -23,6 +23,14 @@ def chain(
 
   Returns:
     What the last step returns.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> crop = functools.partial(augment.random_crop, padding=2)
+    >>> steps = augment.random_flip, crop
+    >>> print(augment.chain(key, x, steps=steps).shape)
+    (4, 8, 8, 3)
   """
   for i, step in enumerate(steps):
     x = step(jax.random.fold_in(key, i), x)

@@ -52,5 +52,5 @@ def per_channel(
         f"{name} must hold one value, or one for each of the {channels}"
         f" channels of x, got {tuple(values)}"
     )
-  values = jnp.asarray(values, jnp.float32).reshape(1, 1, -1)
-  return jnp.broadcast_to(values, (1, 1, channels))
+  row = jnp.asarray(values, jnp.float32).reshape(1, 1, -1)
+  return jnp.broadcast_to(row, (1, 1, channels))

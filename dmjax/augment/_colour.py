@@ -25,6 +25,12 @@ def colour_jitter(
 
   Raises:
     ValueError: For a strength outside [0, 1] and other channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.colour_jitter(key, x, strength=0.4).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_colours(x)
   _checks.check_number("strength", strength, 1)

@@ -25,6 +25,12 @@ def random_crop(
 
   Raises:
     ValueError: For a negative padding and an unknown mode.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.random_crop(key, x, padding=2).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("padding", padding)
@@ -51,6 +57,12 @@ def random_flip(key: jax.Array, x: jax.Array) -> jax.Array:
 
   Returns:
     `[B, H, W, C]`, dtype of x.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.random_flip(key, x).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   flip = jax.random.bernoulli(key, shape=(x.shape[0], 1, 1, 1))
@@ -80,6 +92,12 @@ def random_resized_crop(
 
   Raises:
     ValueError: For a range that is none, or a share above 1.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.random_resized_crop(key, x, scale=(0.25, 1.0)).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_range("scale", scale, 1)

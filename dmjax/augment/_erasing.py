@@ -46,19 +46,26 @@ def random_erase(
   Raises:
     ValueError: For a probability outside [0, 1], a range that is none, and
       means or deviations that do not fit the channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> erased = augment.random_erase(key, x, probability=0.25)
+    >>> print(erased.shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("probability", probability, 1)
   _checks.check_range("area", area, 1)
   _checks.check_range("aspect", aspect)
-  mean = _checks.per_channel("mean", mean, x)
-  std = _checks.per_channel("std", std, x)
+  centre = _checks.per_channel("mean", mean, x)
+  spread = _checks.per_channel("std", std, x)
 
   def erase(key, image):
     erase_key, box_key, noise_key = jax.random.split(key, 3)
     inside = _random_box(box_key, image.shape[:2], area, aspect)
     erased = jax.random.bernoulli(erase_key, probability) & inside
-    noise = mean + std * jax.random.normal(noise_key, image.shape)
+    noise = centre + spread * jax.random.normal(noise_key, image.shape)
     return jnp.where(erased, noise.astype(image.dtype), image)
 
   return jax.vmap(erase)(jax.random.split(key, x.shape[0]), x)
@@ -95,10 +102,16 @@ def random_cutout(
 
   Raises:
     ValueError: For a share outside [0, 1] and a fill that does not fit.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.random_cutout(key, x, largest=0.5).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("largest", largest, 1)
-  fill = _checks.per_channel("fill", fill, x).astype(x.dtype)
+  colour = _checks.per_channel("fill", fill, x).astype(x.dtype)
   draws = jax.random.uniform(key, (x.shape[0], 3))
   longest = largest * min(x.shape[1:3])
 
@@ -106,7 +119,7 @@ def random_cutout(
     side = longest * draw[0]
     start = draw[1:] * jnp.asarray(image.shape[:2]) - side / 2
     inside = _boxes.inside(image.shape[:2], start, start + side)
-    return jnp.where(inside, fill, image)
+    return jnp.where(inside, colour, image)
 
   return jax.vmap(cut)(draws, x)
 
@@ -134,16 +147,22 @@ def cutout(
 
   Raises:
     ValueError: For a negative size and a fill that does not fit the channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.cutout(key, x, size=4).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_images(x)
   _checks.check_number("size", size)
-  fill = _checks.per_channel("fill", fill, x).astype(x.dtype)
+  colour = _checks.per_channel("fill", fill, x).astype(x.dtype)
   places = jax.random.uniform(key, (x.shape[0], 2))
 
   def cut(place, image):
     centre = jnp.floor(place * jnp.asarray(image.shape[:2]))
     start = centre - size // 2
     inside = _boxes.inside(image.shape[:2], start, start + size)
-    return jnp.where(inside, fill, image)
+    return jnp.where(inside, colour, image)
 
   return jax.vmap(cut)(places, x)

@@ -19,7 +19,7 @@ class Policy(NamedTuple):
   space: str
   magnitude: float = 0.0
   std: float = 0.0
-  count: int = 2
+  count: int = 2  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 # The parts that a name may have, and the count where it says none.
@@ -60,6 +60,10 @@ def parse_policy(
 
   Raises:
     ValueError: For what is no policy.
+
+  Example:
+    >>> augment.parse_policy("rand-m9-mstd0.5-inc1")
+    Policy(space='timm_increasing', magnitude=9.0, std=0.5, count=2)
   """
   name, *parts = text.split("-")
   matches = [
@@ -67,7 +71,7 @@ def parse_policy(
   ]
   if name not in _NAMES or not all(matches):
     raise _refusal(setting, text)
-  values = {match[1]: float(match[2]) for match in matches}
+  values = {match[1]: float(match[2]) for match in matches if match}
   allowed, count = _NAMES[name]
   if excess := [key for key in values if key not in allowed]:
     raise _refusal(setting, text, f"; {name} has no {' and no '.join(excess)}")
@@ -79,7 +83,7 @@ def parse_policy(
   return _policy(name, values)
 
 
-def _policy(name, values):
+def _policy(name: str, values: dict[str, float]) -> Policy:
   spaces = {"rand": "timm_increasing" if values.get("inc") else "timm"}
   return Policy(
       spaces.get(name, name), values.get("m", 0.0), values.get("mstd", 0.0),

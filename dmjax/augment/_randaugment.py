@@ -61,16 +61,26 @@ def rand_augment(
   Raises:
     ValueError: For an unknown space, other channels, and a fill that does not
       fit them.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> policy = augment.parse_policy("rand-m9-mstd0.5-inc1")
+    >>> change = functools.partial(
+    ...     augment.rand_augment, policy=policy, fill=(0.5,)
+    ... )
+    >>> jax.eval_shape(change, key, x).shape      # compiles nothing
+    (4, 8, 8, 3)
   """
   space = _spaces.find(policy.space)
   _checks.check_colours(x)
-  fill = _checks.per_channel("fill", fill, x)
+  colour = _checks.per_channel("fill", fill, x)
   draw = functools.partial(_draw, policy=policy)
   draws = jax.vmap(draw)(jax.random.split(key, x.shape[0]))
 
   def augment(image, draws):
     for number, level, sign in zip(*draws):
-      image = _operate(image, number, level, sign, space, fill)
+      image = _operate(image, number, level, sign, space, colour)
     return image
 
   return jax.vmap(augment)(x.astype(jnp.float32), draws).astype(x.dtype)
@@ -116,10 +126,17 @@ def apply_operation(
   Raises:
     ValueError: For unknown names, other channels, and a fill that does not fit
       them.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> turn = lambda x: augment.apply_operation(x, "rotate", 0.5)
+    >>> jax.eval_shape(turn, x).shape             # compiles nothing
+    (4, 8, 8, 3)
   """
-  space = _spaces.find(space)
+  found = _spaces.find(space)
   _checks.check_colours(x)
-  fill = _checks.per_channel("fill", fill, x)
+  colour = _checks.per_channel("fill", fill, x)
   arguments = (
       jnp.broadcast_to(jnp.asarray(argument, dtype), x.shape[:1])
       for argument, dtype in (
@@ -129,7 +146,7 @@ def apply_operation(
       )
   )
   changed = jax.vmap(
-      lambda *row: _operate(*row, space=space, fill=fill)
+      lambda *row: _operate(*row, space=found, fill=colour)
   )(x.astype(jnp.float32), *arguments)
   return changed.astype(x.dtype)
 

@@ -35,6 +35,11 @@ def log_mel(
   Raises:
     ValueError: For x that are no waveforms, a window of less than two samples,
       a hop of less than one, and more bands than the window can tell apart.
+
+  Example:
+    >>> x = jax.random.normal(jax.random.key(0), (2, 800))      # 0.1 s at 8 kHz
+    >>> print(augment.log_mel(x, rate=8000, bands=16).shape)
+    (2, 16, 11, 1)
   """
   if x.ndim != 2 or not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(
@@ -57,7 +62,7 @@ def _frames(x, width, step):
   padded = jnp.pad(x, ((0, 0), (width // 2, width - width // 2)))
   frames = padded[:, starts[:, None] + np.arange(width)]
   hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(width) / width)
-  return frames * np.float32(hann)[None, None]
+  return frames * hann.astype(np.float32)[None, None]
 
 
 def _check_frames(width, step, rate, window, hop):
@@ -85,6 +90,10 @@ def mel_filters(*, rate: int, width: int, bands: int) -> np.ndarray:
 
   Raises:
     ValueError: Where no frequency lies in a filter.
+
+  Example:
+    >>> print(augment.mel_filters(rate=8000, width=256, bands=16).shape)
+    (16, 129)
   """
   frequencies = rate / width * np.arange(width // 2 + 1)
   edges = _hertz(np.linspace(0, _mel(rate / 2), bands + 2))[:, None]
@@ -122,6 +131,13 @@ def standardise_each(x: jax.Array) -> jax.Array:
 
   Returns:
     `[B, F, T, 1]`, dtype of x.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.normal(key, (4, 8, 8, 1))
+    >>> x = augment.standardise_each(x)
+    >>> print(x.shape, bool(jnp.allclose(x.mean((1, 2, 3)), 0.0, atol=1e-5)))
+    (4, 8, 8, 1) True
   """
   _check_spectrograms(x)
   inner = (1, 2, 3)
@@ -145,6 +161,12 @@ def random_shift(key: jax.Array, x: jax.Array, *, most: int) -> jax.Array:
 
   Raises:
     ValueError: Where `most` is not in [0, T].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.normal(key, (4, 8, 8, 1))
+    >>> print(augment.random_shift(key, x, most=2).shape)
+    (4, 8, 8, 1)
   """
   _check_spectrograms(x)
   frames = x.shape[2]
@@ -177,6 +199,12 @@ def mask_bands(key: jax.Array, x: jax.Array, *, most: int) -> jax.Array:
 
   Raises:
     ValueError: Where `most` is not in [0, F].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.normal(key, (4, 8, 8, 1))
+    >>> print(augment.mask_bands(key, x, most=2).shape)
+    (4, 8, 8, 1)
   """
   return _mask(key, x, most, axis=1)
 
@@ -194,6 +222,12 @@ def mask_times(key: jax.Array, x: jax.Array, *, most: int) -> jax.Array:
 
   Raises:
     ValueError: Where `most` is not in [0, T].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.normal(key, (4, 8, 8, 1))
+    >>> print(augment.mask_times(key, x, most=2).shape)
+    (4, 8, 8, 1)
   """
   return _mask(key, x, most, axis=2)
 

@@ -1,5 +1,8 @@
 """3-Augment (DeiT III, arXiv 2204.07118)."""
 
+import functools
+import operator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +33,12 @@ def three_augment(key: jax.Array, x: jax.Array) -> jax.Array:
 
   Raises:
     ValueError: For other channels.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> print(augment.three_augment(key, x).shape)
+    (4, 8, 8, 3)
   """
   _checks.check_colours(x)
 
@@ -62,7 +71,7 @@ def _blur(image, sigma):
 def _blur_columns(image, weights):
   edge = ((_REACH, _REACH), (0, 0), (0, 0))
   padded = jnp.pad(image, edge, mode="edge")
-  return sum(
+  return functools.reduce(operator.add, (
       weight * padded[i : i + image.shape[0]]
       for i, weight in enumerate(weights)
-  )
+  ))

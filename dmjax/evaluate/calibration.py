@@ -135,7 +135,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _slope(logits, labels, sharpness):
-  """d NLL / d sharpness, the sharpness being 1 / T."""
+  """`d NLL / d sharpness`, the sharpness being 1 / T."""
   p = np.exp(log_softmax(sharpness * logits))
   own = logits[np.arange(len(labels)), labels]
   return np.mean((p * logits).sum(1) - own)

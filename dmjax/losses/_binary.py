@@ -17,15 +17,16 @@ def mixup_binary_cross_entropy(
     label_smoothing: float = 0.0,
     target_threshold: float | None = None,
 ) -> jax.Array:
-  """Binary cross-entropy on two-hot targets; DM(BCE) for power or threshold < 1.
+  """Binary cross-entropy on two-hot targets; DM(BCE) (arXiv 2203.10761).
 
       t = min( sum_k r(w_k) onehot(y_k), 1 ),   r(w) = min((w / threshold)**power, 1)
       L = sum_c softplus(z_c) - t_c z_c
 
+  It is DM(BCE) for `power` or `threshold` below 1, and plain mixup BCE at 1.
   Sigmoid classes do not compete, so what is decoupled is the target: with
   `power < 1` or `threshold < 1` both classes are asked for with more confidence
-  than their weights. `threshold = power = 1` is plain mixup BCE. Targets are
-  clipped to 1, without which the loss of a same-class pair has no lower bound.
+  than their weights. Targets are clipped to 1, without which the loss of a
+  same-class pair has no lower bound.
 
   Two options have similar names. `threshold` rescales the weight of a source,
   and targets stay soft. `target_threshold` comes last and makes each target
@@ -50,6 +51,13 @@ def mixup_binary_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, options out of range, and for labels
       or weights out of range when they are given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.mixup_binary_cross_entropy(logits, labels, weights)
+    >>> print(f"{loss[0]:.3f}")
+    2.747
   """
   _labels.check_rescaling(power, threshold)
   _labels.check_smoothing(label_smoothing)

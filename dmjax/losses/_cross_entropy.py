@@ -1,6 +1,7 @@
 """Mixup cross-entropy and its decoupled form, DM(CE) (arXiv 2203.10761)."""
 
 import functools
+import operator
 
 import jax
 from jax.nn import logsumexp
@@ -37,6 +38,13 @@ def mixup_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, and for labels or weights out of
       range when they are given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.mixup_cross_entropy(logits, labels, weights)
+    >>> print(f"{loss[0]:.3f}")
+    0.740
   """
   _labels.check_smoothing(label_smoothing)
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
@@ -110,6 +118,13 @@ def decoupled_cross_entropy(
   Raises:
     ValueError: For shapes that do not fit, an unknown `select`, options out of
       range, and for labels or weights out of range given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> loss = losses.decoupled_cross_entropy(logits, labels, weights, eta=0.1)
+    >>> print(f"{loss[0]:.3f}")
+    0.798
   """
   if select not in ("both", "less", "more"):
     raise ValueError(f"select must be both, less or more, got {select!r}")
@@ -153,10 +168,10 @@ def _cross_entropy(z, y, w, scores, log_z, label_smoothing):
     keep, mean = 1 - label_smoothing, label_smoothing * jnp.mean(z)
     scores = [keep * score + mean for score in scores]
     masses = [keep * mass + label_smoothing for mass in masses]
-  return sum(
+  return functools.reduce(operator.add, (
       share * (mass * log_z - score)
       for share, mass, score in zip(w, masses, scores)
-  )
+  ))
 
 
 def _log_z_and_terms(z, classes, w, shares, scores):

@@ -114,6 +114,11 @@ def soft_labels(
 
   Returns:
     `float32[B, C]`. Rows sum to 1 when the weights do.
+
+  Example:
+    >>> labels, weights = jnp.array([[0, 2]]), jnp.array([[0.75, 0.25]])
+    >>> print(losses.soft_labels(labels, weights, num_classes=4))
+    [[0.75 0.   0.25 0.  ]]
   """
   check_smoothing(label_smoothing)
   targets = smooth(jnp.asarray(labels), label_smoothing, num_classes)

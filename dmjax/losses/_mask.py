@@ -38,6 +38,11 @@ def mask_l1(
 
   Raises:
     ValueError: For shapes that do not fit, and options or lambda out of range.
+
+  Example:
+    >>> mask = jnp.full((2, 4, 4), 0.75)
+    >>> print(losses.mask_l1(mask, jnp.array([0.75, 0.25]), margin=0.0))
+    [0.  0.5]
   """
   mask, lam = _check(mask, lam, margin, variance)
   gap = jnp.abs(_mean(mask, per_batch) - _share(lam, per_batch))
@@ -68,6 +73,11 @@ def mask_l2(
 
   Raises:
     ValueError: For shapes that do not fit, and options or lambda out of range.
+
+  Example:
+    >>> mask = jnp.full((2, 4, 4), 0.75)
+    >>> print(losses.mask_l2(mask, jnp.array([0.75, 0.25]), margin=0.0))
+    [0.   0.25]
   """
   mask, lam = _check(mask, lam, margin, variance)
   gap = (_mean(mask, per_batch) - _share(lam, per_batch)) ** 2
@@ -97,6 +107,11 @@ def mask_sparsity(
 
   Raises:
     ValueError: For shapes that do not fit, and options or lambda out of range.
+
+  Example:
+    >>> mask = jnp.full((2, 4, 4), 0.5)
+    >>> print(losses.mask_sparsity(mask, 0.5, margin=0.0))
+    [0.25 0.25]
   """
   mask, _ = _check(mask, lam, margin)
   return jnp.maximum(_mean(mask * (1 - mask), per_batch) - margin, 0.0)

@@ -40,10 +40,10 @@ def mixupe(
   Variant       Term                Gradient through  Origin
   ============  ==================  ================  ==========================
   `accurate`    d where d < tau     J                 published code, version 1
-  `absolute`    |d|                 J                 version 2, the derivation
+  `absolute`    `|d|`               J                 version 2, the derivation
   `fast`        -m where m < tau    z and g           version 3, of the results
   `detached`    -m                  z                 version 4
-  `speech`      -|m|                z and g           a co-author's other code
+  `speech`      `-|m|`              z and g           a co-author's other code
   ============  ==================  ================  ==========================
 
   **Mind the sign.** A network without biases has z = J x, so that d = m where
@@ -70,6 +70,12 @@ def mixupe(
     ValueError: For an unknown variant, tau that is not finite, shapes that do
       not fit, slopes that are lacking or that nothing asks for, and for labels
       out of range when they are given as NumPy arrays.
+
+  Example:
+    >>> logits, labels = jnp.array([[2.0, 1.0, 0.0, -1.0]]), jnp.array([0])
+    >>> term = losses.mixupe(logits, labels, variant="detached")
+    >>> print(f"{term[0]:.3f}")
+    -0.507
   """
   _check(variant, tau, slopes)
   logits, labels = _check_inputs(logits, labels)
@@ -124,6 +130,13 @@ def directional_derivative(
 
   Raises:
     ValueError: For examples that are not floating, and a mean of another shape.
+
+  Example:
+    >>> x = jnp.array([[1.0, 2.0]])
+    >>> apply = lambda x: x @ jnp.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    >>> logits, slopes = losses.directional_derivative(apply, x, jnp.zeros(2))
+    >>> print(logits, slopes)
+    [[1. 2. 3.]] [[-1. -2. -3.]]
   """
   x = jnp.asarray(x)
   if not jnp.issubdtype(x.dtype, jnp.floating):
@@ -163,6 +176,10 @@ def rescaling(
 
   Raises:
     ValueError: For a limit below 1.
+
+  Example:
+    >>> print(losses.rescaling(jnp.float32(2.0), jnp.float32(1.0)))
+    0.5
   """
   _labels.check_option("limit", limit, "be >= 1", lambda v: v >= 1)
   dtype = jnp.promote_types(jnp.float32, jnp.result_type(total, mixup))

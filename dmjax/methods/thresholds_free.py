@@ -102,7 +102,7 @@ def _hits(probs):
 
 
 def _ratio(a, b):
-  """a / b, and 0 where b is."""
+  """`a / b`, and 0 where b is."""
   return jnp.where(b > 0, a, 0.0) / jnp.where(b > 0, b, 1.0)
 
 

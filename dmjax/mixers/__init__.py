@@ -97,6 +97,12 @@ def guidance_of(mixer: Callable[..., Mixed]) -> Guidance:
 
   Raises:
     ValueError: For a function of one's own, which the table does not hold.
+
+  Example:
+    >>> mixers.guidance_of(mixers.puzzlemix).before
+    frozenset({'saliency'})
+    >>> mixers.guidance_of(mixers.transmix).after
+    frozenset({'attention'})
   """
   return _guidance.guidance_of(mixer, _NEEDS)
 

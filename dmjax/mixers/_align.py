@@ -79,6 +79,13 @@ def alignmix(
   Raises:
     ValueError: For inputs without positions, epsilon <= 0, no iterations, a
       negative tolerance and no stages.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.alignmix(key, x, lam=0.75)
+    >>> print(mixed.x.shape, mixed.weights[0])
+    (4, 8, 8, 3) [0.75 0.25]
   """
   _check(x, epsilon, iterations, tolerance, stages)
   pair_key, stage_key = jax.random.split(key)

@@ -36,6 +36,15 @@ def mixup(
 
   Raises:
     ValueError: For the nodes of a graph.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.mixup(key, x, lam=0.75, partner="roll")
+    >>> print(mixed.x.shape, mixed.sources[0], mixed.weights[0])
+    (4, 8, 8, 3) [0 3] [0.75 0.25]
+    >>> bool(jnp.allclose(mixed.x[0], 0.75 * x[0] + 0.25 * x[3]))
+    True
   """
   pairs = _core.draw(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
@@ -51,6 +60,8 @@ def identity(
 ) -> _core.Mixed:
   """No mixing: the baseline, in the form of a mixer.
 
+      x~ = x_i,   weights (1, 0)
+
   Args:
     key: PRNG key, used for the partners alone.
     x: `[B, ...]`, floating, the nodes of a graph, of shape `[B]`, or tokens,
@@ -59,6 +70,13 @@ def identity(
 
   Returns:
     The inputs, with weights (1, 0).
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.identity(key, x)
+    >>> print(mixed.weights[0])
+    [1. 0.]
   """
   pairs = _core.draw(
       key, x, alpha=1.0, lam=1.0, partner=partner, per_batch=True

@@ -62,6 +62,15 @@ def cutmix(
     ValueError: For inputs that are neither images nor sequences, such as rows
       of a table, a `minmax` outside [0, 1] or without a whole pixel in its
       range, `minmax` together with `lam`, and for unknown axes.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.cutmix(key, x, lam=0.75)
+    >>> print(mixed.x.shape, mixed.sources.shape, mixed.weights.shape)
+    (4, 8, 8, 3) (4, 2) (4, 2)
+    >>> bool(jnp.allclose(mixed.mask.mean((1, 2, 3)), mixed.weights[:, 0]))
+    True
   """
   _check(x, axes)
   image, shape = _shapes(x, axes)
@@ -140,20 +149,20 @@ def _inner_box(shape, ranges, key):
   return box(shape, start, start + sides)
 
 
-def uniform_pixel(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def uniform_pixel(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """A pixel `int32[2]`, (row, column), uniform over an image of that shape."""
   return jax.random.randint(key, (2,), 0, jnp.asarray(shape))
 
 
 def cut_box(
-    shape: tuple[int, int], centre: jax.Array, lam: jax.Array
+    shape: tuple[int, ...], centre: jax.Array, lam: jax.Array
 ) -> jax.Array:
   """The box of CutMix around a pixel, `bool[H, W]`, clipped at the border."""
   return box(shape, *corners(shape, centre, jnp.sqrt(1 - lam)))
 
 
 def corners(
-    shape: tuple[int, int], centre: jax.Array, scale: jax.Array
+    shape: tuple[int, ...], centre: jax.Array, scale: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """First and last corner of a box of `scale**2` of an image, clipped to it.
 
@@ -184,7 +193,7 @@ def _are_long(shape):
 
 
 def box(
-    shape: tuple[int, int], start: jax.Array, stop: jax.Array
+    shape: tuple[int, ...], start: jax.Array, stop: jax.Array
 ) -> jax.Array:
   """`bool[H, W]`, true for `start <= (row, column) < stop`."""
   rows, columns = jnp.arange(shape[0])[:, None], jnp.arange(shape[1])[None, :]

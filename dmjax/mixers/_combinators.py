@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import functools
 import inspect
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,8 @@ def choose(
 ) -> _core.Mixed:
   """Applies one of several mixers, drawn at random.
 
+      mixed = mixers[i](key, x),   P(i) = probs[i]
+
   `choose(key, x, mixers=(mixup, cutmix), per_batch=True)` is the switch of
   timm and DeiT (arXiv 2012.12877): one mixer per batch, and only that one is
   computed. By default each row draws its own, and all mixers are computed.
@@ -43,6 +46,15 @@ def choose(
 
   Raises:
     ValueError: For probabilities that do not fit the mixers.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.choose(
+    ...     key, x, mixers=(mixers.mixup, mixers.cutmix), per_batch=True
+    ... )
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   probs = _check_probs(mixers, probs)
   draw_key, mix_key = jax.random.split(key)
@@ -75,6 +87,8 @@ def sometimes(
 ) -> _core.Mixed:
   """Applies a mixer with probability p and leaves the rest as it is.
 
+      mixed = mixer(key, x) with probability p,   x with 1 - p
+
   Args:
     key: PRNG key.
     x: `[B, ...]`, floating.
@@ -88,6 +102,13 @@ def sometimes(
 
   Raises:
     ValueError: For p outside [0, 1].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.sometimes(key, x, mixer=mixers.mixup, p=0.0)
+    >>> print(mixed.weights[0])
+    [1. 0.]
   """
   _checks.check_number("p", p, 0, 1)
   return choose(
@@ -118,6 +139,10 @@ def options_of(mixer: Mixer) -> set[str]:
 
   Returns:
     The names.
+
+  Example:
+    >>> sorted(mixers.options_of(mixers.mixup))
+    ['alpha', 'lam', 'partner', 'per_batch']
   """
   names = {p.name for p in _parameters(mixer) if p.kind is p.KEYWORD_ONLY}
   parts = getattr(mixer, "keywords", {})
@@ -130,7 +155,7 @@ def _parameters(mixer):
   return inspect.signature(mixer).parameters.values()
 
 
-def _check_probs(mixers, probs):
+def _check_probs(mixers, probs) -> Any:
   if not mixers:
     raise ValueError("mixers must hold at least one mixer, got none")
   probs = np.full(len(mixers), 1 / len(mixers)) if probs is None else probs

@@ -72,6 +72,13 @@ def comixup(
   Raises:
     ValueError: For saliency that does not fit the images, more blocks than
       pixels, empty partitions and weights out of range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mix = functools.partial(mixers.comixup, saliency=x.mean(3), partition=2)
+    >>> jax.eval_shape(mix, key, x).sources.shape       # compiles nothing
+    (4, 2)
   """
   _core.check_images(x)
   _checks.check_positive("alpha", alpha)

@@ -146,7 +146,10 @@ def mix_by_weight(x: jax.Array, pairs: Pairs) -> Mixed:
 
 
 def mix_by_mask(
-    x: jax.Array, partner: jax.Array, mask: jax.Array, other: jax.Array = None
+    x: jax.Array,
+    partner: jax.Array,
+    mask: jax.Array,
+    other: jax.Array | None = None,
 ) -> Mixed:
   """Blends by a mask `[B, H, W]`; the weights are the mean of that mask.
 

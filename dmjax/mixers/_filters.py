@@ -1,6 +1,8 @@
 """Small filters over the two axes of a map."""
 
 from collections.abc import Sequence
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ def gaussian(size: int, sigma: float) -> np.ndarray:
   return taps / taps.sum()
 
 
-def smooth(image: jax.Array, taps: Sequence[float]) -> jax.Array:
+def smooth(image: jax.Array, taps: Sequence[float] | np.ndarray) -> jax.Array:
   """Filters `[H, W]` with the same symmetric taps along both axes.
 
   The border is mirrored without repeating its pixel, as OpenCV and torchvision
@@ -23,8 +25,8 @@ def smooth(image: jax.Array, taps: Sequence[float]) -> jax.Array:
   for axis, size in enumerate(image.shape):
     pad = [(reach, reach) if axis == a else (0, 0) for a in range(2)]
     padded = jnp.pad(image, pad, mode="reflect")
-    image = sum(
+    image = functools.reduce(operator.add, (
         float(tap) * jax.lax.slice_in_dim(padded, i, i + size, axis=axis)
         for i, tap in enumerate(taps)
-    )
+    ))
   return image

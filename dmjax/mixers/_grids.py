@@ -47,6 +47,13 @@ def grid_labels(
 
   Raises:
     ValueError: For couplings or distances that do not fit the unary costs.
+
+  Example:
+    >>> unary = jnp.zeros((1, 2, 2, 2)).at[0, 0, 0, 0].set(5.0)
+    >>> rows, columns = jnp.ones((1, 1, 2)), jnp.ones((1, 2, 1))
+    >>> print(mixers.grid_labels(unary, rows, columns))
+    [[[1 1]
+      [1 1]]]
   """
   _check_grid(unary, pair_rows, pair_cols, distance)
   if distance is None:
@@ -136,7 +143,7 @@ def check_saliency(saliency: jax.Array, x: jax.Array) -> None:
     )
 
 
-def check_blocks(blocks: int, shape: tuple[int, int]) -> None:
+def check_blocks(blocks: int, shape: tuple[int, ...]) -> None:
   """Raises ValueError unless an image has that many blocks on each side."""
   if not 1 <= blocks <= min(shape):
     raise ValueError(
@@ -180,7 +187,7 @@ def block_shares(saliency: jax.Array, rows: int, columns: int) -> jax.Array:
   return means / jnp.where(total > 0, total, 1.0)
 
 
-def to_pixels(grid: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def to_pixels(grid: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """Nearest neighbour upsampling, `[..., h, w]` -> `[..., H, W]`."""
   rows = block_of_pixel(shape[0], grid.shape[-2])
   columns = block_of_pixel(shape[1], grid.shape[-1])

@@ -36,6 +36,10 @@ def needs(
 
   Returns:
     The guidance.
+
+  Example:
+    >>> mixers.needs("saliency").before
+    frozenset({'saliency'})
   """
   return Guidance(frozenset(before), frozenset(after), hidden)
 
@@ -48,6 +52,11 @@ def union(parts: Iterable[Guidance]) -> Guidance:
 
   Returns:
     The guidance.
+
+  Example:
+    >>> parts = mixers.needs("saliency"), mixers.needs("features")
+    >>> sorted(mixers.union(parts).before)
+    ['features', 'saliency']
   """
   parts = tuple(parts)
   return Guidance(

@@ -44,6 +44,13 @@ def saliencymix(
 
   Raises:
     ValueError: For maps that do not fit the images.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.saliencymix(key, x, saliency=x.mean(3))
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   saliency = _core.check_maps("saliency", saliency, x)
@@ -86,6 +93,13 @@ def guidedmix(
 
   Raises:
     ValueError: For maps that do not fit the images.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.guidedmix(key, x, saliency=x.mean(3))
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   maps = jax.vmap(_normalise)(_core.check_maps("saliency", saliency, x))
@@ -134,6 +148,14 @@ def attentivemix(
   Raises:
     ValueError: For features that do not fit the images, or top_k that does not
       fit the cells.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> features = jax.random.uniform(key, (4, 4, 4, 16))
+    >>> mixed = mixers.attentivemix(key, x, features=features, lam=0.75)
+    >>> print(mixed.weights[0])
+    [0.75 0.25]
   """
   _core.check_images(x)
   cells = _check_features(features, x, top_k)

@@ -58,6 +58,17 @@ def manifold_mixup(
 
   Raises:
     ValueError: For stages that are not integers >= 0, and for none at all.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> hook = lambda stage, h: mixers.manifold_mixup(key, h, stage=stage).x
+    >>> h = hook(0, x)                            # the input, mixed or as it is
+    >>> h = hook(1, h.mean((1, 2)))               # after the first stage
+    >>> h = hook(2, jax.nn.relu(h))               # and so on
+    >>> mixed = mixers.manifold_mixup(key, x)     # for the labels
+    >>> print(h.shape, mixed.sources.shape)
+    (4, 3) (4, 2)
   """
   _check_stages(stage, stages)
   stage_key, key = jax.random.split(key)

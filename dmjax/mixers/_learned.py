@@ -46,6 +46,14 @@ def automix(
 
   Raises:
     ValueError: For masks that do not fit the images.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> block = lambda features, partner, lam, shape: jnp.full((4, 8, 8), 0.75)
+    >>> mixed = mixers.automix(key, x, block=block, features=x)
+    >>> print(mixed.x.shape, mixed.weights[0])
+    (4, 8, 8, 3) [0.75 0.25]
   """
   _core.check_images(x)
   pairs = _core.draw(

@@ -45,6 +45,13 @@ def fmix(
 
   Raises:
     ValueError: For a negative decay.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.fmix(key, x, lam=0.75)
+    >>> print(mixed.weights[0], mixed.mask.shape)
+    [0.75 0.25] (4, 8, 8, 1)
   """
   _core.check_images(x)
   _checks.check_number("decay", decay)
@@ -76,9 +83,10 @@ def gridmix(
   A random region of the image is divided into square cells, `n` of them along
   its width, n uniform over `holes`. The upper left corner of each cell is a
   square hole of side `floor(cell * sqrt(1 - lam))`, between 1 and `cell - 1`,
-  and there is no hole for lambda = 1. This is the form benchmarked by
-  OpenMixup under the name of GridMix; the paper of that name (Pattern
-  Recognition 109, 2021) draws whole cells and adds a loss for each of them.
+  and there is no hole for lambda = 1. This is the form of
+  https://github.com/IlyaDobrynin/GridMixup that OpenMixup benchmarks under the
+  name of GridMix; the paper of that name (Pattern Recognition 109, 2021) draws
+  whole cells and adds a loss for each of them.
   A region that its aspect makes longer than the image is cut to fit before it
   is placed, where the reference lets it start outside.
 
@@ -98,6 +106,13 @@ def gridmix(
 
   Raises:
     ValueError: For ranges that are empty or out of bounds.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.gridmix(key, x, lam=0.75)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   _check_range("holes", holes, 1)
@@ -144,6 +159,13 @@ def smoothmix(
 
   Raises:
     ValueError: For a range that is empty or not positive.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.smoothmix(key, x)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   _check_range("sigma", sigma, 0)

@@ -83,6 +83,13 @@ def puzzlemix(
     ValueError: For saliency that does not fit the images, more blocks than
       pixels, fewer than two levels, negative weights, or transport of tiles of
       unequal size.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.puzzlemix(key, x, saliency=x.mean(3), blocks=2)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   _grids.check_saliency(saliency, x)

@@ -44,6 +44,13 @@ def resizemix(
 
   Raises:
     ValueError: For a scope that does not lie in [0, 1].
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.resizemix(key, x)
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   if not 0 <= scope[0] <= scope[1] <= 1:
@@ -109,6 +116,13 @@ def snapmix(
 
   Raises:
     ValueError: For maps that do not fit the images.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.snapmix(key, x, cam=x.mean(3))
+    >>> print(mixed.x.shape, mixed.weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _core.check_images(x)
   cam = _core.check_maps("cam", cam, x)
@@ -135,7 +149,7 @@ def snapmix(
 
 
 def _tau(key, tau, scope):
-  """tau where it lies in the scope, and a uniform draw from it elsewhere."""
+  """`tau` where it lies in the scope, and a uniform draw from it elsewhere."""
   uniform = jax.random.uniform(key, (), minval=scope[0], maxval=scope[1])
   return jnp.where((tau >= scope[0]) & (tau <= scope[1]), tau, uniform)
 

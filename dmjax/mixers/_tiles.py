@@ -9,7 +9,7 @@ from dmjax.mixers import _core
 from dmjax.mixers import _grids
 
 
-def check_tiles(shape: tuple[int, int], blocks: int, tile: int | None) -> None:
+def check_tiles(shape: tuple[int, ...], blocks: int, tile: int | None) -> None:
   """Raises ValueError unless an image falls into tiles of one size."""
   rows, columns = _tiles_per_side(shape, blocks, tile)
   if shape[0] % rows or shape[1] % columns:

@@ -36,7 +36,7 @@ def maps_of(attention: jax.Array, grid: tuple[int, int]) -> jax.Array:
   return attention.reshape(-1, *grid)
 
 
-def resize(mask: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def resize(mask: jax.Array, shape: tuple[int, ...]) -> jax.Array:
   """`[B, h, w]` -> `[B, *shape]` by the nearest neighbour, up or down.
 
   Cell i of n reads cell `floor(i m / n)` of m, as in the published codes: a

@@ -65,6 +65,15 @@ def transmix(
 
   Raises:
     ValueError: For attention whose T is not a grid over the image.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.transmix(key, x)         # what the model is given
+    >>> attention = jnp.ones((4, 16))           # of the model, for mixed.x
+    >>> weights = mixers.transmix(key, x, attention=attention).weights
+    >>> print(mixed.x.shape, weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _check(x, attention)
   mixed = _boxes.cutmix(
@@ -122,6 +131,15 @@ def mixpro(
   Raises:
     ValueError: For cells < 1 and for attention whose T is not a grid over the
       image.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.mixpro(key, x, cells=2)  # what the model is given
+    >>> attention = jnp.ones((4, 16))           # of the model, for mixed.x
+    >>> again = mixers.mixpro(key, x, cells=2, attention=attention)
+    >>> print(mixed.x.shape, again.weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _check(x, attention)
   if cells < 1:

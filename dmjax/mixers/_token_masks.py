@@ -58,6 +58,13 @@ def tokenmix(
   Raises:
     ValueError: For another mode and for attention whose T is not a grid over
       the image.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.tokenmix(key, x, attention=jnp.ones((4, 16)), lam=0.75)
+    >>> print(mixed.x.shape, mixed.weights[0])
+    (4, 8, 8, 3) [0.75 0.25]
   """
   _core.check_images(x)
   if mode not in ("block", "random"):
@@ -114,6 +121,13 @@ def smmix(
   Raises:
     ValueError: For sides that are not 0 <= least <= largest <= 1 and for
       attention whose T is not a grid over the image.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.smmix(key, x, attention=jnp.ones((4, 16)))
+    >>> print(mixed.x.shape, mixed.mask.shape)
+    (4, 8, 8, 3) (4, 8, 8, 1)
   """
   _core.check_images(x)
   if not 0 <= sides[0] <= sides[1] <= 1:

@@ -13,6 +13,8 @@ import numpy as np
 from dmjax.mixers import _core
 from dmjax.mixers import _filters
 
+__all__ = ("fine_grained", "input_gradient", "spectral_residual")
+
 # Half the window sizes of the fine-grained detector, in pixels.
 _SCALES = (12, 24, 48, 28, 56, 112)
 # The side at which the spectral residual is taken, whatever the image's.
@@ -38,6 +40,11 @@ def spectral_residual(images: jax.Array) -> jax.Array:
 
   Raises:
     ValueError: For inputs that are not images.
+
+  Example:
+    >>> x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    >>> print(mixers.saliency.spectral_residual(x).shape)
+    (4, 8, 8)
   """
   return jax.vmap(_spectral_residual)(_levels(images))
 
@@ -59,6 +66,11 @@ def fine_grained(images: jax.Array) -> jax.Array:
 
   Raises:
     ValueError: For inputs that are not images.
+
+  Example:
+    >>> x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    >>> print(mixers.saliency.fine_grained(x).shape)
+    (4, 8, 8)
   """
   # One image after the other fits the cache of a CPU: 4 times as fast at 224 px.
   return jax.lax.platform_dependent(
@@ -85,6 +97,13 @@ def input_gradient(
 
   Raises:
     ValueError: For inputs that are not images.
+
+  Example:
+    >>> x = jax.random.uniform(jax.random.key(0), (4, 8, 8, 3))
+    >>> loss_fn = lambda x: 2 * jnp.sum(x, axis=(1, 2, 3))
+    >>> maps = mixers.saliency.input_gradient(loss_fn, x)
+    >>> print(maps.shape, maps[0, 0, 0])
+    (4, 8, 8) 2.0
   """
   _core.check_images(images)
   gradient = jax.grad(lambda x: jnp.sum(loss_fn(x)))(images)

@@ -235,16 +235,32 @@ def save_all(path: pathlib.Path, *, seed: int = 0) -> None:
   mixed = {}
   for name in bar:
     bar.set_postfix_str(name)
-    mixed[name + _WHERE.get(name, "")] = _mix(name, key, images)
+    mixed[name + _WHERE.get(name, "")] = mix_photographs(
+        name, key, images
+    )
   comparisons.zoo(jax.device_get(images), names, mixed, path)
 
 
-def _mix(name, key, images):
+def mix_photographs(
+    name: str, key: jax.Array, images: jax.Array, *, lam: float | np.ndarray = 0.55
+) -> mixers.Mixed:
+  """Mixes each image with one half of the batch away.
+
+  Args:
+    name: Of the mixer, a key of `mixers.MIXERS`.
+    key: PRNG key.
+    images: `float32[B, H, W, 3]` in [0, 1], B even.
+    lam: Lambda of those mixers that have one, a scalar or `[B]`.
+
+  Returns:
+    The mixed batch; what the mixer needs comes from training-free maps.
+  """
   mixer, needs = mixers.MIXERS[name], mixers.guidance_of(mixers.MIXERS[name])
   if name == "alignmix":
     shape = (len(images), _MAP_SIZE, _MAP_SIZE, 3)
     images = jax.image.resize(images, shape, "linear")
-  options = {"lam": 0.55, "partner": np.roll(np.arange(len(images)), 3)}
+  half = len(images) // 2
+  options = {"lam": lam, "partner": np.roll(np.arange(len(images)), half)}
   known = mixers.options_of(mixer)
   options = {k: v for k, v in options.items() if k in known}
   mixer = functools.partial(mixer, **options | _SHOWN.get(name, {}))
