@@ -10,6 +10,7 @@ import sys
 TRAIN = (
     "absl",
     "array_record",
+    "flatbuffers",
     "flax",
     "grain",
     "importlib_resources",
