@@ -1,5 +1,6 @@
 """Exports give the logits of the run, without the run."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -119,6 +120,17 @@ def test_parameters_come_back_as_they_went(model, name, options, tmp_path):
   # The same module of the same numbers: whatever it computes is the same.
   assert loaded == model
   chex.assert_trees_all_equal(found, variables)
+
+
+@pytest.mark.parametrize("name", ("preact_resnet18", "wide_resnet28_2", ""))
+def test_networks_take_batches_of_any_size(name):
+  rows = jax.export.symbolic_shape("batch")[0]
+  x = functools.partial(jnp.zeros, (rows, SIDE, SIDE, 3))
+  modules = [models.create(name, num_classes=3)] if name else list(small())
+  for module in modules:
+    predict = functools.partial(module.init_with_output, train=False)
+    logits, _ = jax.eval_shape(lambda: predict(jax.random.key(0), x()))
+    assert logits.shape == (rows, 3)
 
 
 def test_the_parameters_of_a_run_start_another_with_the_same_logits(
