@@ -12,6 +12,7 @@ import dmjax
 TRAIN = (
     "absl",
     "array_record",
+    "flatbuffers",
     "flax",
     "grain",
     "importlib_resources",

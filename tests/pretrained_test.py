@@ -101,6 +101,9 @@ class GoldenTest(parameterized.TestCase):
         apply, compiler_options={"xla_backend_optimization_level": 0}
     )(variables, x)
     self.assertEqual(model.num_classes, 7)
+    chex.assert_trees_all_equal(
+        pretrained.state_dict(model, variables), pretrained.read(path)
+    )
     theirs, ours = in_our_layout(
         family, arrays["features"], features, variables["params"]
     )
@@ -147,13 +150,17 @@ def assert_converts(name, tensors):
       lambda state: pretrained.convert(model, state, variables), state
   )
   chex.assert_trees_all_equal_shapes_and_dtypes(loaded, variables)
+  return model, loaded
 
 
 class PublishedTest(parameterized.TestCase):
 
   @parameterized.parameters(*PUBLISHED)
   def test_every_published_tensor_has_its_place(self, name):
-    assert_converts(name, PUBLISHED[name])
+    model, variables = assert_converts(name, PUBLISHED[name])
+    # And the way back has a tensor for each, by the same name.
+    named = jax.eval_shape(lambda v: pretrained.state_dict(model, v), variables)
+    self.assertEqual({k: v.shape for k, v in named.items()}, PUBLISHED[name])
 
   def test_older_swin_files_have_their_place(self):
     assert_converts("swin_tiny", timm_layouts.swin(before_0_9=True))

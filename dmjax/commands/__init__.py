@@ -6,6 +6,7 @@ such as `--config.optimizer.lr=0.05`.
 """
 
 from dmjax.commands import evaluate
+from dmjax.commands import export
 from dmjax.commands import listing
 from dmjax.commands import predict
 from dmjax.commands import prepare
@@ -15,5 +16,5 @@ from dmjax.commands import recipes
 from dmjax.commands import train
 
 COMMANDS = (
-    train, evaluate, probe, predict, preview, recipes, listing, prepare,
+    train, evaluate, probe, predict, export, preview, recipes, listing, prepare,
 )

@@ -67,7 +67,8 @@ class Method(NamedTuple):
       the batch. The engine averages gradients and model state over devices.
     after_update: `(state, carried) -> state`, after the optimizer: averages,
       queues, memory.
-    predict: `(state, batch) -> logits`, what evaluation uses.
+    predict: `(state, batch) -> logits`, what evaluation uses: of the outputs of
+      the network the first ones, one for each class.
     variables: `state -> variables` of the network, those that `predict` uses.
     learned: `state -> Learned`, of methods that learn to mix.
     note: What a step costs beside the usual, in words; empty for nothing.

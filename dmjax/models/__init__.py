@@ -17,6 +17,7 @@ from dmjax.models.network import Network
 from dmjax.models.network import of_linen
 from dmjax.models.network import of_mix_block
 from dmjax.models.pretrained import load_pretrained
+from dmjax.models.pretrained import state_dict
 from dmjax.models.registry import create
 from dmjax.models.registry import MODELS
 from dmjax.models.registry import options_of
@@ -37,4 +38,5 @@ __all__ = (
     "of_linen",
     "of_mix_block",
     "options_of",
+    "state_dict",
 )

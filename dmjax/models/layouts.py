@@ -92,25 +92,32 @@ _SWIN_BEFORE_0_9 = (
 )
 
 
+_LAYOUTS = {
+    resnet.ResNet: _RESNET,
+    mobilenet.MobileNetV2: _MOBILENET,
+    efficientnet.EfficientNet: _MOBILENET,
+    vit.ViT: _VIT,
+    convnext.ConvNeXt: _CONVNEXT,
+    swin.Swin: _SWIN,
+}
+
+
+def has_layout(model: nn.Module) -> bool:
+  """Whether parameters of this kind of network have published names."""
+  return type(model) in _LAYOUTS
+
+
 def rules_for(model: nn.Module, state: Mapping[str, Any]) -> Rules:
   """The layout of a network in a state dict.
 
   Raises:
     ValueError: If nobody publishes parameters of this kind of network.
   """
-  if isinstance(model, swin.Swin):
-    old = "layers.0.downsample.norm.weight" in state
-    return _SWIN_BEFORE_0_9 if old else _SWIN
-  layouts = {
-      resnet.ResNet: _RESNET,
-      mobilenet.MobileNetV2: _MOBILENET,
-      efficientnet.EfficientNet: _MOBILENET,
-      vit.ViT: _VIT,
-      convnext.ConvNeXt: _CONVNEXT,
-  }
-  if type(model) not in layouts:
+  if not has_layout(model):
     raise ValueError(f"model={type(model).__name__} has no published layout")
-  return layouts[type(model)]
+  if type(model) is swin.Swin and "layers.0.downsample.norm.weight" in state:
+    return _SWIN_BEFORE_0_9
+  return _LAYOUTS[type(model)]
 
 
 def published_name(path: tuple[str, ...], rules: Rules) -> str:

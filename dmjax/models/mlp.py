@@ -51,7 +51,7 @@ class MLP(nn.Module):
     hook = hook or layers.no_hook
     maps = {}
     x = hook(0, x)
-    x = x.reshape(len(x), -1).astype(self.dtype)
+    x = x.reshape(x.shape[0], -1).astype(self.dtype)
     for stage, width in enumerate(self.widths, 1):
       x = nn.relu(self._dense(width, name=f"block{stage - 1}")(x))
       x = nn.Dropout(self.dropout, deterministic=not train)(x)

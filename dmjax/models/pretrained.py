@@ -28,6 +28,7 @@ def load_pretrained(
     *,
     num_classes: int | None = None,
     image_size: int = 224,
+    channels: int = 3,
     key: jax.Array | None = None,
     **options: Any,
 ) -> tuple[nn.Module, dict[str, Any]]:
@@ -41,6 +42,7 @@ def load_pretrained(
     num_classes: Size of the head; by default that of the file. A head of
       another size than the file's is initialised anew.
     image_size: Side of the images; the positions in the file must fit it.
+    channels: Of the images, likewise.
     key: For the new head; `jax.random.key(0)` by default.
     **options: Other options of `create`.
 
@@ -58,7 +60,7 @@ def load_pretrained(
     model = model.clone(stem="imagenet")
   if num_classes is None:
     model = model.clone(num_classes=_classes(model, state))
-  images = jnp.zeros((1, image_size, image_size, 3))
+  images = jnp.zeros((1, image_size, image_size, channels))
 
   def init(key):
     return model.init(key, images, train=False)
@@ -126,6 +128,29 @@ def convert(
   )
 
 
+def state_dict(
+    model: nn.Module, variables: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The variables of a network by timm's names: the inverse of `convert`.
+
+  Args:
+    model: A network of `MODELS` that has a published layout.
+    variables: Of it, `params` and, if any, `batch_stats`.
+
+  Returns:
+    Arrays by name, in PyTorch's axes.
+
+  Raises:
+    ValueError: If the network has no published layout.
+  """
+  rules = layouts.rules_for(model, {})
+  leaves = traverse_util.flatten_dict(variables)
+  return {
+      layouts.published_name(path, rules): _rearranged(path, leaf)
+      for path, leaf in leaves.items()
+  }
+
+
 def _classes(model, state):
   """The size of the file's head."""
   rules = layouts.rules_for(model, state)
@@ -140,6 +165,13 @@ def _arranged(path, tensor):
   if path[-1] != "kernel":
     return tensor
   return tensor.transpose((2, 3, 1, 0) if tensor.ndim == 4 else None)
+
+
+def _rearranged(path, leaf):
+  """The inverse of `_arranged`."""
+  if path[-1] != "kernel":
+    return leaf
+  return leaf.transpose((3, 2, 0, 1) if leaf.ndim == 4 else None)
 
 
 def _check(published, state, tensors, leaves):

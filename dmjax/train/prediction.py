@@ -53,18 +53,23 @@ def predict(
   ]
 
 
+def image_side(run: Run) -> int:
+  """Side of the images that the network of a run is evaluated on."""
+  data = run.config.data
+  return data.test_image_size or data.image_size or run.example["x"].shape[1]
+
+
 def _images(run, paths):
   """Test images `[B, H, W, C]` in [0, 1], with the channels of the network."""
-  data, (side, _, channels) = run.config.data, run.example["x"].shape[1:]
+  channels = run.example["x"].shape[-1]
 
   def read(index):
     pixels = pictures.read_file(str(paths[index]))
     return {"x": pictures.with_channels(pixels, channels), "label": 0}
 
   source = run.sources["test"]._replace(read=read, size=len(paths))
-  size = data.test_image_size or data.image_size or side
   rows = [
-      examples.read(source, i, size, data.test_resize)
+      examples.read(source, i, image_side(run), run.config.data.test_resize)
       for i in range(len(paths))
   ]
   return base.as_floats(examples.stack(rows))["x"]

@@ -175,13 +175,15 @@ def first_variables(run: Run) -> Any:
   if not config.pretrained:
     return None
   shapes = jax.eval_shape(network.init, key, x)
-  options = dict(config.model)
-  del options["dtype"]  # Parameters are float32 in any case.
+  name = config.model.name
+  # All of them: a file alone would be taken to have the stem of ImageNet.
+  options = models.options_of(name) | dict(config.model)
+  del options["name"], options["dtype"]  # Parameters are float32 in any case.
   try:
     return models.load_pretrained(
-        options.pop("name"), config.pretrained,
+        name, config.pretrained,
         num_classes=shapes["params"]["head"]["bias"].size,
-        image_size=x.shape[1], key=key, **options,
+        image_size=x.shape[1], channels=x.shape[-1], key=key, **options,
     )[1]
   except ValueError as error:
     what = str(error).removeprefix(f"path={config.pretrained!r} ")

@@ -1,0 +1,1 @@
+"""Decoupled mixup in the training loops of other libraries, to copy from."""
