@@ -53,6 +53,12 @@ def augmix(
 
   Raises:
     ValueError: For other channels, and options out of range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> jax.eval_shape(augment.augmix, key, x).shape    # compiles nothing
+    (4, 8, 8, 3)
   """
   _checks.check_colours(x)
   _checks.check_number("severity", severity, 10)

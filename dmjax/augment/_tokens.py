@@ -27,6 +27,12 @@ def swap_tokens(key: jax.Array, x: jax.Array, *, share: float) -> jax.Array:
 
   Raises:
     ValueError: For x that are no texts, and a share out of range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jnp.array([[5, 6, 7, 8], [9, 4, 3, 0]])
+    >>> print(augment.swap_tokens(key, x, share=0.25).shape)
+    (2, 4)
   """
   _check(x, "share", share)
   most = round(share * x.shape[1])
@@ -60,6 +66,13 @@ def delete_tokens(key: jax.Array, x: jax.Array, *, p: float) -> jax.Array:
 
   Raises:
     ValueError: For x that are no texts, and a probability out of range.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jnp.array([[5, 6, 7, 8], [9, 4, 3, 0]])
+    >>> print(augment.delete_tokens(key, x, p=0.0))
+    [[5 6 7 8]
+     [9 4 3 0]]
   """
   _check(x, "p", p)
 
@@ -93,6 +106,12 @@ def replace_tokens(
   Raises:
     ValueError: For x that are no texts, a probability out of range, and a
       vocabulary without other tokens.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jnp.array([[5, 6, 7, 8], [9, 4, 3, 0]])
+    >>> print(augment.replace_tokens(key, x, p=0.1, vocabulary=10).shape)
+    (2, 4)
   """
   _check(x, "p", p)
   if vocabulary <= _RESERVED:

@@ -23,6 +23,11 @@ def jensen_shannon(logits: jax.typing.ArrayLike) -> jax.Array:
 
   Raises:
     ValueError: For logits of another rank, and for none.
+
+  Example:
+    >>> logits = jnp.zeros((3, 2, 4))            # three predictions that agree
+    >>> print(losses.jensen_shannon(logits))
+    [0. 0.]
   """
   logits = jnp.asarray(logits)
   if logits.ndim != 3 or not logits.shape[0]:

@@ -61,6 +61,14 @@ def large_margin(
     ValueError: For an unknown reduction, options out of range, soft labels,
       shapes that do not fit, and labels or weights out of range when they are
       given as NumPy arrays.
+
+  Example:
+    >>> logits = jnp.array([[2.0, 1.0, 0.0, -1.0]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.7, 0.3]])
+    >>> kernel = jnp.eye(4)
+    >>> loss = losses.large_margin(logits, labels, weights, kernel=kernel)
+    >>> print(loss.shape)
+    (1,)
   """
   logits, labels, weights = _labels.check_inputs(logits, labels, weights)
   kernel = jax.lax.stop_gradient(jnp.asarray(kernel, logits.dtype))

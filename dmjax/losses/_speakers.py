@@ -39,12 +39,18 @@ def prototypical_scores(
 
   Raises:
     ValueError: For shapes that do not fit.
+
+  Example:
+    >>> queries, supports = jnp.eye(2, 3), jnp.eye(2, 3)[:, None]
+    >>> print(losses.prototypical_scores(queries, supports).round(2))
+    [[ 5. -5.]
+     [-5.  5.]]
   """
   queries, supports = _floats(queries), _floats(supports)
   if queries.ndim != 2 or supports.ndim != 3:
     raise _misfit("queries [Q, D] and supports [P, S, D]", queries, supports)
   prototypes = _unit(jnp.mean(_unit(supports), axis=1))
-  return scale * _unit(queries) @ prototypes.T + offset
+  return jnp.asarray(scale * _unit(queries) @ prototypes.T + offset)
 
 
 def ge2e_scores(
@@ -75,6 +81,13 @@ def ge2e_scores(
 
   Raises:
     ValueError: For shapes that do not fit, and a single utterance.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> e = jax.random.normal(key, (2, 3, 8))       # 3 of each of 2 speakers
+    >>> labels = jnp.arange(2)[:, None, None].repeat(3, axis=1)
+    >>> print(losses.ge2e_scores(e, e, labels).shape)
+    (2, 3, 2)
   """
   queries, utterances = _floats(queries), _floats(utterances)
   if queries.ndim != 3 or queries.shape != utterances.shape:
@@ -87,7 +100,7 @@ def ge2e_scores(
   every = jnp.einsum("jud,kd->juk", queries, _unit(whole)[:, 0])
   left_out = jnp.einsum("jud,kud->juk", queries, others)
   inside = jax.nn.one_hot(labels, len(queries), dtype=bool).any(axis=2)
-  return scale * jnp.where(inside, left_out, every) + offset
+  return jnp.asarray(scale * jnp.where(inside, left_out, every) + offset)
 
 
 def am_softmax(
@@ -120,6 +133,13 @@ def am_softmax(
 
   Raises:
     ValueError: For a margin or a scale out of range.
+
+  Example:
+    >>> cosines = jnp.array([[0.9, 0.1, -0.2]])
+    >>> labels, weights = jnp.array([[0, 1]]), jnp.array([[0.75, 0.25]])
+    >>> loss = losses.am_softmax(cosines, labels, weights)
+    >>> print(f"{loss[0]:.3f}")
+    7.500
   """
   if margin < 0 or scale <= 0:
     raise ValueError(

@@ -51,6 +51,15 @@ def adautomix(
 
   Raises:
     ValueError: For masks that do not fit the images, and as `mixup`.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> masks = jnp.full((4, 3, 8, 8), 1 / 3)
+    >>> block = lambda features, sources, shares, shape: masks
+    >>> mixed = mixers.adautomix(key, x, block=block, features=x)
+    >>> print(mixed.x.shape, mixed.sources.shape)
+    (4, 8, 8, 3) (4, 3)
   """
   _core.check_images(x)
   _checks.check_lam(lam, x.shape[0])

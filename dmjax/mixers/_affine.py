@@ -25,6 +25,13 @@ def affine_sample(x: jax.Array, theta: jax.Array) -> jax.Array:
 
   Raises:
     ValueError: For shapes that do not fit.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> identity = jnp.eye(2, 3)[None].repeat(4, axis=0)
+    >>> bool(jnp.allclose(mixers.affine_sample(x, identity), x))
+    True
   """
   if x.ndim != 4 or theta.shape != (x.shape[0], 2, 3):
     raise ValueError(

@@ -1,6 +1,8 @@
 """Mixing more than two inputs."""
 
 from collections.abc import Callable
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +43,13 @@ def several(
 
   Raises:
     ValueError: For a count below 2, and inputs that are no arrays.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.several(key, x, mixer=mixers.mixup, count=3)
+    >>> print(mixed.x.shape, mixed.sources.shape)
+    (4, 8, 8, 3) (4, 3)
   """
   _core.check_array(x)
   sources, weights = draw(key, x, mixer, count, options)
@@ -79,4 +88,4 @@ def blend(x: jax.Array, sources: jax.Array, shares: jax.Array) -> jax.Array:
       shares[:, k] * x[sources[:, k]].astype(jnp.float32)
       for k in range(sources.shape[1])
   ]
-  return sum(parts).astype(x.dtype)
+  return functools.reduce(operator.add, parts).astype(x.dtype)

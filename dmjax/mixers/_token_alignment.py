@@ -51,13 +51,22 @@ def tlalign(
 
   Raises:
     ValueError: For attention whose T is not a grid over the image.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> mixed = mixers.tlalign(key, x)    # what the model is given
+    >>> attentions = jnp.full((4, 3, 17, 17), 1 / 17)  # of the model, for it
+    >>> weights = mixers.tlalign(key, x, attentions=attentions).weights
+    >>> print(mixed.x.shape, weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _core.check_images(x)
   grid = None if attentions is None else _grid_of(x, jnp.asarray(attentions))
   mixed = _boxes.cutmix(
       key, x, alpha=alpha, lam=lam, partner=partner, per_batch=per_batch
   )
-  if attentions is None:
+  if attentions is None or grid is None or mixed.mask is None:
     return mixed
   attentions = jax.lax.stop_gradient(jnp.asarray(attentions, jnp.float32))
   # Both sources on their way: exactly 1 where the other is nowhere.

@@ -59,6 +59,12 @@ def cell_shares(mask: jax.Array, grid: tuple[int, int]) -> jax.Array:
 
   Returns:
     `float32[B, *grid]`.
+
+  Example:
+    >>> mask = jnp.arange(16.0).reshape(1, 4, 4)
+    >>> print(mixers.cell_shares(mask, (2, 2)))
+    [[[ 2.5  4.5]
+      [10.5 12.5]]]
   """
   mask = mask.astype(jnp.float32)
   rows, columns = (

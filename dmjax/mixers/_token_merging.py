@@ -55,6 +55,17 @@ def mergemix(
   Raises:
     ValueError: For a share outside [0, 0.5], attention whose T is not a grid
       over the image, and features that are not of that grid.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> attention = jnp.ones((4, 16))
+    >>> features = jax.random.uniform(key, (4, 4, 4, 16))
+    >>> mixed = mixers.mergemix(
+    ...     key, x, attention=attention, features=features
+    ... )
+    >>> print(mixed.x.shape, mixed.weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _core.check_images(x)
   attention, features = jnp.asarray(attention), jnp.asarray(features)

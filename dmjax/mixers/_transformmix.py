@@ -50,6 +50,15 @@ def transformmix(
 
   Raises:
     ValueError: For warped images and masks that do not fit the images.
+
+  Example:
+    >>> key = jax.random.key(0)
+    >>> x = jax.random.uniform(key, (4, 8, 8, 3))
+    >>> block = lambda x, features, partner, lam: (x, x[partner], features)
+    >>> saliency = x.mean(3)
+    >>> mixed = mixers.transformmix(key, x, block=block, features=saliency)
+    >>> print(mixed.x.shape, mixed.weights.shape)
+    (4, 8, 8, 3) (4, 2)
   """
   _core.check_images(x)
   pairs = _core.draw(
