@@ -60,7 +60,7 @@ def learn(config: ml_collections.ConfigDict, word: str) -> ml_collections.Config
     config.optimizer = plain.adam(3e-3)
     return config
   if word == "adautomix":
-    # Without them masks stay flat, whatever the shares.
+    # Told nothing, its masks do not follow the shares of the labels.
     adautomix.adautomix(config, mix_block={"embed": True}, **_ADAUTOMIX)
     config.mix.mixer.per_batch = False
     return config

@@ -196,8 +196,8 @@ by showing one image alone (distances of 0.22 of at most 0.25), at 10 it does no
 end, not 0.999: of AdAutoMix that gave 85.9 instead of 82.5 % on 537 training images
 that were held out, in one run each. There SUMix with mixup had 90.3, 86.4 % at a
 strength of 1, 10, and mixup itself 85.7 %, so it is 1; at 100, the size of the
-published batch, shares of ten classes become 0 or 1. AdAutoMix is told the shares
-since a picture of its masks without them was flat. All other settings are those
+published batch, shares of ten classes become 0 or 1. AdAutoMix is told the shares,
+since a picture of its masks without showed that they do not follow. All other settings are those
 of the recipes and were not tuned here.
 
 ## What the frozen teacher says of mixed images
@@ -215,6 +215,9 @@ that of its pixels and the same mask on images that do not move.
 Dark is the second image. Each mask is the share of the first one, as it was moved.
 
 ![AdAutoMix: three inputs each](adautomix.png)
+
+In so few steps AdAutoMix's masks learn to follow the shares, and not where: they are
+the same everywhere, as in a mixup of three.
 """
 
 
