@@ -1,10 +1,10 @@
-"""The examples of `examples/`, scripts and notebooks, as pages."""
+"""The examples of `experiments/examples/`, scripts and notebooks, as pages."""
 
 import ast
 import json
 import pathlib
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "examples"
+EXAMPLES = pathlib.Path(__file__).parents[2] / "experiments" / "examples"
 _HEAD = "# Examples\n\nWhole programs, which the tests run.\n"
 
 
