@@ -51,7 +51,7 @@ OVERRIDES = (
     ("unlabelled.ratio=0", ">= 1"),
     ("unlabelled.cutout=2.0", "[0, 1]"),
     ("unlabelled.cutout=nan", "[0, 1]"),
-    ("unlabelled.auto_augment=augmix", "fixmatch-n3"),
+    ("unlabelled.auto_augment=autoaugment", "fixmatch-n3"),
     ("unlabelled.split=trian", "no split"),
     ("unlabelled.split=train", "'supervised' uses labelled images alone"),
     ("data.workers=-1", ">= 0"),

@@ -211,7 +211,7 @@ def test_no_two_views_of_an_image_are_the_same():
 @pytest.mark.parametrize(
     "changes,words",
     (
-        ({"auto_augment": "augmix"}, "'augmix'"),
+        ({"auto_augment": "autoaugment"}, "'autoaugment'"),
         ({"auto_augment": "rand-m11"}, "data.auto_augment must be a policy"),
         ({"erase": 1.5}, "data.erase must lie in"),
         ({"crop_scale": (0.5, 0.1)}, r"data.crop_scale must be \("),

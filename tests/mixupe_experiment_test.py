@@ -75,7 +75,11 @@ def test_validation_rows_are_not_trained_on_and_are_those_of_every_seed():
 
 
 def test_noise_replaces_its_share_of_labels_by_another_class():
-  source = SOURCES["train"]._replace(size=4000)
+  few = SOURCES["train"]
+  read = lambda row: few.read(row % few.size)
+  source = few._replace(
+      size=4000, read=read, label=lambda row: read(row)["label"]
+  )
   set_ = sets.Set("wine:mlp", 1, noise=0.4)
   noisy, again, other = (
       sets.rows_of_seed(set_, SOURCES | {"train": source}, seed, False)["train"]

@@ -16,8 +16,10 @@ import numpy as np
 from dmjax import models
 from dmjax.models import layers
 
-# Networks of tables, recordings and graphs have tests of their own.
-OTHERS = ("mlp", "temporal_cnn", "gcn", "patch_mlp")
+# Networks of tables, recordings, texts and graphs have tests of their own.
+OTHERS = (
+    "mlp", "temporal_cnn", "gcn", "patch_mlp", "text_cnn", "text_transformer",
+)
 ALL = tuple(name for name in models.MODELS if name not in OTHERS)
 
 PARAMETERS = {

@@ -155,7 +155,8 @@ def test_what_is_mixed_inside_the_network_says_where(drawn, tmp_path):
 def a_run(**mix):
   return types.SimpleNamespace(
       config=types.SimpleNamespace(mix=mix), mixer=mixing.make_mixer(mix),
-      method=types.SimpleNamespace(learned=None), domain=images.DOMAIN,
+      method=types.SimpleNamespace(learned=None, mixes_features=False),
+      domain=images.DOMAIN,
   )
 
 
