@@ -109,7 +109,7 @@ def bumps(x, key, *, shape, whole):
   del x
   centre = jax.random.uniform(key, (shape[0], 2)) * shape[1]
   a, b = (
-      jnp.square(jnp.arange(size) - centre[:, i, None]) / shape[1]
+      jnp.square(jnp.arange(size)[None] - centre[:, i, None]) / shape[1]
       for i, size in enumerate(shape[1:3])
   )
   if whole:
