@@ -27,6 +27,7 @@ from dmjax.evaluate.probes import corruptions
 from dmjax.train import loop
 from dmjax.train import probing
 from dmjax.train import run as run_lib
+from experiments import grid
 from experiments import tables
 
 OUT = pathlib.Path(__file__).parent / "robustness"
@@ -168,7 +169,33 @@ five severities, occlusion over three orders and 10 % to 90 %, all as `dmjax
 probe` has them. DM(CE) of AutoMix mixes by the Mix Block of the run above it.
 
 {tables.markdown(head, lines, names=2)}
+
+Paired differences over seeds, in points (mean ± standard error):
+
+{differences(rows)}
 """
+
+
+def differences(rows: Sequence[dict[str, Any]]) -> str:
+  """What mixing changes, and what DM(CE) does beside CE."""
+  of = lambda mixer, loss, metric: grid.of(rows, metric, mixer=mixer, loss=loss)
+  pairs = [
+      (f"{mixer} less none", (mixer, "CE"), ("none", "CE"))
+      for mixer in list(MIXERS)[1:]
+  ] + [
+      (f"{mixer}, DM(CE) less CE", (mixer, "DM(CE)"), (mixer, "CE"))
+      for mixer in list(MIXERS)[1:]
+  ]
+  lines = [
+      (name, *(
+          grid.difference(of(*first, metric), of(*second, metric))
+          for metric in METRICS
+      ))
+      for name, first, second in pairs
+      if of(*first, "clean")
+  ]
+  head = ("", *(_HEAD[metric] for metric in METRICS))
+  return tables.markdown(head, lines)
 
 
 if __name__ == "__main__":
