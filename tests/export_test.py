@@ -25,6 +25,7 @@ from dmjax.train import export
 from dmjax.train import export_parameters
 from dmjax.train import export_program
 from dmjax.train import run as run_lib
+from dmjax.train import starting
 from tests import tiny_config
 from tests import tiny_semi_config
 
@@ -141,7 +142,7 @@ def test_the_parameters_of_a_run_start_another_with_the_same_logits(
   usage = export_to(capsys, tiny_run[0], "safetensors", path)
   config = tiny_config.get_config()
   config.pretrained = str(path)
-  started = run_lib.first_variables(run_lib.assemble(config))
+  started = starting.first_variables(run_lib.assemble(config))
   chex.assert_trees_all_equal(started, run.method.variables(state))
   # What is printed loads the same, and so does what the file says of itself.
   exec(usage, names := {})

@@ -8,6 +8,7 @@ from safetensors import numpy as safetensors
 from dmjax import recipes
 from dmjax.train import loop
 from dmjax.train import run as run_lib
+from dmjax.train import starting
 from tests import pretrained_test
 
 
@@ -28,7 +29,7 @@ def configuration(mixer, path):
 
 def first_state(config):
   run = run_lib.assemble(config)
-  return loop.first_state(run, 0, run_lib.first_variables(run))
+  return loop.first_state(run, 0, starting.first_variables(run))
 
 
 def assert_from_the_file(params, stats, outputs):

@@ -21,6 +21,7 @@ from dmjax.train import fitting
 from dmjax.train import loop
 from dmjax.train import progress
 from dmjax.train import run as run_lib
+from dmjax.train import starting
 from dmjax.train import workdir as workdir_lib
 from tests import tiny_config
 from tests.train_test import assert_same_state
@@ -286,7 +287,7 @@ def test_another_run_is_a_start(trained, tmp_path):
   run, state = run_lib.load(trained)
   config = tiny(init_from=str(trained))
   fresh = run_lib.assemble(config)
-  first = loop.first_state(fresh, 0, run_lib.first_variables(fresh))
+  first = loop.first_state(fresh, 0, starting.first_variables(fresh))
   expected = run.method.variables(state)
   np.testing.assert_array_equal(
       first.params["head"]["kernel"], expected["params"]["head"]["kernel"]

@@ -22,6 +22,7 @@ from dmjax.train import preview
 from dmjax.train import progress
 from dmjax.train import run as run_lib
 from dmjax.train import signals
+from dmjax.train import starting
 from dmjax.train import step as step_lib
 from dmjax.train import trials
 from dmjax.train import workdir as workdir_lib
@@ -73,7 +74,7 @@ def train(config: Any, workdir: pathlib.Path) -> Result:
   for split in run.sources:
     run.pipeline(split)
   new = not checkpoint.steps_of(workdir)
-  variables = run_lib.first_variables(run) if new else None
+  variables = starting.first_variables(run) if new else None
   workdir_lib.claim(
       workdir, config, run.sources, run.example["x"], run.labelled
   )
@@ -169,7 +170,7 @@ def first_state(
   Args:
     run: The run.
     seed: Of the run.
-    variables: Of the network, see `run.first_variables`; drawn where None.
+    variables: Of the network, see `starting.first_variables`; drawn where None.
 
   Returns:
     The state.

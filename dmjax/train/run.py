@@ -14,14 +14,12 @@ from dmjax import methods
 from dmjax import models
 from dmjax import names
 from dmjax import parallel
-from dmjax import randomness
 from dmjax.data import base
 from dmjax.data import domains
 from dmjax.data import pipelines
 from dmjax.train import borrowed as borrowed_lib
 from dmjax.train import checkpoint
 from dmjax.train import durations
-from dmjax.train import fitting
 from dmjax.train import mixing
 from dmjax.train import optimizer as optimizer_lib
 from dmjax.train import step as step_lib
@@ -151,54 +149,6 @@ def _method(config, parts):
   options = {k: v for k, v in config.method.items() if k != "groups"}
   make = names.lookup("method", options.pop("name"), methods.METHODS)
   return wrap(make(parts, **options), axis_name=parallel.AXIS)
-
-
-def first_variables(run: Run) -> Any:
-  """What the network starts from, if the configuration names it.
-
-  Args:
-    run: The run. `config.pretrained` is a file, `config.init_from` the workdir
-      of another run. A head of another size than theirs is initialised anew.
-
-  Returns:
-    The variables; None where all of them are initialised.
-
-  Raises:
-    ValueError: For a file or a run that does not fit the network.
-  """
-  config, network, x = run.config, run.method.network, run.example["x"]
-  key = randomness.for_purpose(jax.random.key(config.seed), "head")
-  if config.init_from:
-    other, state = load(config.init_from)
-    variables = jax.device_get(other.method.variables(state))
-    return _with_head_of(variables, network, key, x, config.init_from)
-  if not config.pretrained:
-    return None
-  shapes = jax.eval_shape(network.init, key, x)
-  name = config.model.name
-  # All of them: a file alone would be taken to have the stem of ImageNet.
-  options = models.options_of(name) | dict(config.model)
-  del options["name"], options["dtype"]  # Parameters are float32 in any case.
-  try:
-    return models.load_pretrained(
-        name, config.pretrained,
-        num_classes=shapes["params"]["head"]["bias"].size,
-        image_size=x.shape[1], channels=x.shape[-1], key=key, **options,
-    )[1]
-  except ValueError as error:
-    what = str(error).removeprefix(f"path={config.pretrained!r} ")
-    raise ValueError(f"pretrained={config.pretrained!r}: {what}") from None
-
-
-def _with_head_of(variables, network, key, x, name):
-  """The variables, with a new head where theirs is of another size."""
-  shapes = jax.eval_shape(network.init, key, x)
-  bias = variables["params"]["head"]["bias"].shape
-  if bias != shapes["params"]["head"]["bias"].shape:
-    head = jax.jit(lambda key: network.init(key, x)["params"]["head"])(key)
-    variables["params"]["head"] = head
-  fitting.check(f"init_from={name!r}", variables, shapes)
-  return variables
 
 
 def restore(
