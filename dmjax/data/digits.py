@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 from PIL import Image
-from sklearn import datasets
 import tensorflow_datasets as tfds
 
 
@@ -33,6 +32,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     }
 
   def _generate_examples(self, rows):
+    # Where it is used: scikit-learn takes half a second to import.
+    from sklearn import datasets  # pylint: disable=g-import-not-at-top
+
     digits = datasets.load_digits()
     # Ink is 0 to 16; 255 / 16 keeps the grid and fills the range of uint8.
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)

@@ -6,7 +6,6 @@ import io
 import numpy as np
 from PIL import Image
 from PIL import ImageFilter
-from sklearn import datasets
 import tensorflow_datasets as tfds
 
 _ANGLE = 45  # Degrees, anticlockwise.
@@ -58,6 +57,9 @@ class DigitsDomains(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager):
     del dl_manager
+    # Where it is used: scikit-learn takes half a second to import.
+    from sklearn import datasets  # pylint: disable=g-import-not-at-top
+
     digits = datasets.load_digits()
     rows = np.arange(len(digits.target))
     train, test = rows[rows % 5 != 0], rows[rows % 5 == 0]

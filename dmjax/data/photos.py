@@ -6,7 +6,6 @@ under CC BY 2.0.
 
 import numpy as np
 from PIL import Image
-from sklearn import datasets
 
 # Upper left corner (row, column) and side of the crops, in pixels.
 _TEMPLES = ((40, 130, 330), (0, 0, 300), (120, 250, 300))
@@ -22,6 +21,9 @@ def pairs(size: int = 96) -> tuple[np.ndarray, tuple[str, ...]]:
   Returns:
     `uint8[6, size, size, 3]`, and the name of each.
   """
+  # Where it is used: scikit-learn takes half a second to import.
+  from sklearn import datasets  # pylint: disable=g-import-not-at-top
+
   china, flower = datasets.load_sample_images().images
   crops = [_crop(china, *box, size) for box in _TEMPLES]
   crops += [_crop(flower, *box, size) for box in _FLOWERS]

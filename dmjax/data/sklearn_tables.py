@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn import datasets
 import tensorflow_datasets as tfds
 
 
@@ -19,14 +18,14 @@ class Wine(tfds.core.GeneratorBasedBuilder):
   RELEASE_NOTES = {"1.0.0": "First version."}
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return _info(self, "Chemical analyses of wine (UCI).", datasets.load_wine())
+    return _info(self, "Chemical analyses of wine (UCI).", _load("wine"))
 
   def _split_generators(self, dl_manager):
     del dl_manager
     return _splits(self._generate_examples)
 
   def _generate_examples(self, test):
-    yield from _rows(datasets.load_wine(), test)
+    yield from _rows(_load("wine"), test)
 
 
 class BreastCancer(tfds.core.GeneratorBasedBuilder):
@@ -41,14 +40,14 @@ class BreastCancer(tfds.core.GeneratorBasedBuilder):
 
   def _info(self) -> tfds.core.DatasetInfo:
     about = "Nuclei of breast tumours (UCI, Wisconsin diagnostic)."
-    return _info(self, about, datasets.load_breast_cancer())
+    return _info(self, about, _load("breast_cancer"))
 
   def _split_generators(self, dl_manager):
     del dl_manager
     return _splits(self._generate_examples)
 
   def _generate_examples(self, test):
-    yield from _rows(datasets.load_breast_cancer(), test)
+    yield from _rows(_load("breast_cancer"), test)
 
 
 def _info(builder, description, table):
@@ -81,3 +80,10 @@ def _rows(table, test):
     if (row in held) == test:
       features = table.data[row].astype(np.float32)
       yield row, {"features": features, "label": int(label)}
+
+
+def _load(name):
+  # Where it is used: scikit-learn takes half a second to import.
+  from sklearn import datasets  # pylint: disable=g-import-not-at-top
+
+  return getattr(datasets, f"load_{name}")()
