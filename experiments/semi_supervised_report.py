@@ -120,11 +120,9 @@ def pseudo_labels(rows) -> str:
   for variant in _variants(rows):
     cells = []
     for n in _labels(rows):
-      shown = [
-          np.mean(list(values(rows, n, variant, metric).values()) or [np.nan])
-          for metric in METRICS[2:]
-      ]
-      cells.append(" / ".join(f"{value:.1f}" for value in shown))
+      shown = [values(rows, n, variant, m).values() for m in METRICS[2:]]
+      means = [f"{np.mean(list(found)):.1f}" for found in shown if found]
+      cells.append(" / ".join(means) or "-")
     lines.append((variant, *cells))
   return tables.markdown(_head(rows), lines)
 
@@ -166,7 +164,7 @@ def _plot_time(rows, path):
       2, len(labels), figsize=(11, 5.2), sharex=True, squeeze=False
   )
   for column, n in enumerate(labels):
-    for variant in _DRAWN:
+    for place, variant in enumerate(_DRAWN):
       for axes, metric in zip(panels[:, column], ("believed", "right")):
         found = [
             [float(v) for v in row[metric].split()] for row in rows
@@ -175,13 +173,16 @@ def _plot_time(rows, path):
         if found:
           curve = 100 * np.mean(found, axis=0)
           steps = 100 * np.arange(1, len(curve) + 1)
-          axes.plot(steps, curve, marker=".", label=variant)
+          axes.plot(steps, curve, f"C{place}", marker=".", label=variant)
     panels[0, column].set_title(f"{n} labels a class")
     panels[1, column].set_xlabel("step")
   panels[0, 0].set_ylabel("above 0.8, %")
   panels[1, 0].set_ylabel("right of these, %")
-  panels[0, 0].legend(frameon=False, fontsize=7)
-  figure.tight_layout()
+  figure.legend(
+      *panels[0, 0].get_legend_handles_labels(), frameon=False, fontsize=8,
+      ncols=len(_DRAWN), loc="lower center",
+  )
+  figure.tight_layout(rect=(0, 0.05, 1, 1))
   figure.savefig(path, dpi=110)
   plt.close(figure)
 
