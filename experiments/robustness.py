@@ -69,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--mixers", nargs="+", choices=MIXERS, default=[*MIXERS])
   parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
   parser.add_argument("--out", type=pathlib.Path, default=OUT)
+  parser.add_argument("--limit", type=int, default=0,
+                      help="of the test rows so many, the same for all runs")
   parser.add_argument("--smoke", action="store_true", help="four steps a run")
   parser.add_argument("--report", action="store_true", help="train nothing")
   args = parser.parse_args(arguments)
@@ -92,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
       tables.write(path, rows, RUN + METRICS)
       jax.clear_caches()  # A process may hold so many compiled functions alone.
   order = lambda row: (list(MIXERS).index(row["mixer"]), row["loss"])
-  (args.out / f"{args.data}.md").write_text(page(args.data, sorted(rows, key=order)))
+  text = page(args.data, sorted(rows, key=order), args.limit)
+  (args.out / f"{args.data}.md").write_text(text)
 
 
 def measure(args, mixer, loss, seed, runs) -> dict[str, str]:
@@ -109,7 +112,7 @@ def measure(args, mixer, loss, seed, runs) -> dict[str, str]:
   options = probes.Options(eps=(8,))
   found = probing.probe(
       run, state, probing.check(PROBES, "image", options), options,
-      limit=20 if args.smoke else 0,
+      limit=20 if args.smoke else args.limit,
   )
   return {name: f"{value:.5f}" for name, value in summary(found).items()}
 
@@ -148,8 +151,10 @@ def summary(found: dict[str, probing.Found]) -> dict[str, float]:
   }
 
 
-def page(data: str, rows: Sequence[dict[str, Any]]) -> str:
+def page(data: str, rows: Sequence[dict[str, Any]], limit: int = 0) -> str:
   """The table, mean and deviation over seeds."""
+  limited = f" --limit {limit}" if limit else ""
+  of_some = f" On {limit:,} test rows, the same for all." if limit else ""
   seeds = sorted({int(row["seed"]) for row in rows})
   lines = []
   for mixer, loss in dict.fromkeys((row["mixer"], row["loss"]) for row in rows):
@@ -161,12 +166,12 @@ def page(data: str, rows: Sequence[dict[str, Any]]) -> str:
   head = ("mixer", "loss", "seeds", *(_HEAD[metric] for metric in METRICS))
   return f"""# Robustness: {data}
 
-    python -m experiments.robustness --data {data} --seeds {' '.join(map(str, seeds))}
+    python -m experiments.robustness --data {data} --seeds {' '.join(map(str, seeds))}{limited}
 
 Accuracy in percent (ECE: lower is better), mean ± standard deviation over seeds.
 Mixed is the mean over mixers and lambda 0.1 to 0.9, corruptions over 15 and
 five severities, occlusion over three orders and 10 % to 90 %, all as `dmjax
-probe` has them. DM(CE) of AutoMix mixes by the Mix Block of the run above it.
+probe` has them. DM(CE) of AutoMix mixes by the Mix Block of the run above it.{of_some}
 
 {tables.markdown(head, lines, names=2)}
 
