@@ -144,11 +144,7 @@ def make(
   Raises:
     ValueError: For a mixer that needs guidance, and unknown names.
   """
-  if parts.guidance != mixers.needs():
-    raise ValueError(
-        "mix must be a mixer without guidance for method 'adautomix', such as"
-        f" 'several'; got one that needs {parts.guidance}"
-    )
+  base.check_unguided(parts, "adautomix", such_as="several")
   spec = {"name": "adautomix", **options}
   configured = names.configure("method", {"adautomix": adautomix}, spec)
   known = set(models.AdaptiveMask.__dataclass_fields__) - {"parent", "name"}

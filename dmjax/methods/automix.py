@@ -155,11 +155,7 @@ def make(
   Raises:
     ValueError: For a mixer that needs guidance, and unknown names.
   """
-  if parts.guidance != mixers.needs():
-    raise ValueError(
-        "mix must be a mixer without guidance for method 'automix', such as"
-        f" 'mixup'; got one that needs {parts.guidance}"
-    )
+  base.check_unguided(parts, "automix", such_as="mixup")
   spec = {"name": "automix", **options}
   configured = names.configure("method", {"automix": automix}, spec)
   block = models.create_mix_block(axis_name=parts.axis_name, **mix_block)

@@ -134,6 +134,21 @@ class Parts(NamedTuple):
   per_class: int = 0
 
 
+def check_unguided(parts: Parts, method: str, *, such_as: str) -> None:
+  """Raises ValueError for a mixer that needs to be given something.
+
+  Args:
+    parts: What the run gives.
+    method: Name of the method.
+    such_as: A mixer that would do.
+  """
+  if parts.guidance != mixers.needs():
+    raise ValueError(
+        f"mix must be a mixer without guidance for method {method!r}, such as"
+        f" {such_as!r}; got one that needs {parts.guidance}"
+    )
+
+
 def update_ema(state: TrainState, decay: float) -> TrainState:
   """Moves the running average towards the present parameters.
 

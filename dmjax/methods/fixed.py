@@ -160,7 +160,7 @@ def make(
 def make_fix(
     parts: base.Parts, *, width: int = 256, hidden: int = 256, **options
 ) -> base.Method:
-  """FIX for a run: `make` with the loss of the run, such as DM(CE).
+  """FIX (arXiv 2211.05228): FIXED with the loss of the run for its margin loss.
 
   Args:
     parts: What the run gives.

@@ -142,11 +142,7 @@ def make(
   """
   spec = {"name": "transformmix", **options}
   configured = names.configure("method", {"transformmix": transformmix}, spec)
-  if parts.guidance != mixers.needs():
-    raise ValueError(
-        "mix must be a mixer without guidance for method 'transformmix', such as"
-        f" 'mixup'; got one that needs {parts.guidance}"
-    )
+  base.check_unguided(parts, "transformmix", such_as="mixup")
   if not isinstance(width, int) or width < 1:
     raise ValueError(f"method.width must be an integer >= 1, got {width!r}")
   if not teacher:
