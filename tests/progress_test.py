@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
+from dmjax.data import base
 from dmjax.train import display
 from dmjax.train import pace
 from dmjax.train import preview
@@ -108,6 +109,17 @@ def test_the_time_left_holds_every_pause_but_the_first(clock):
   assert tempo.remaining(100) == pytest.approx(100 * (15 + 5) / 150)
 
 
+def test_what_is_waited_is_a_share_of_the_time_the_clock_runs(clock):
+  tempo = pace.Pace()
+  for _ in range(3):  # The first call waits while the clock stands.
+    with tempo.waiting():
+      clock.sleep(3)
+    tempo.start()
+    clock.sleep(1)
+  tempo.mark()
+  assert tempo.waited == pytest.approx(6 / 9)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"), ((0, "0:00"), (20.4, "0:20"), (3732, "1:02:12"))
 )
@@ -147,6 +159,20 @@ def test_a_report_of_the_first_call_alone_has_no_rate(tmp_path, clock):
   row, = progress.read_metrics(tmp_path)
   assert row == {"step": 1, "train/loss": 2.5}
   reporter.close()
+
+
+def test_a_run_that_waits_for_its_input_says_so(tmp_path, clock, capsys):
+  reporter = make_reporter(tmp_path)
+  stream = reporter.watch(base.Stream(lambda: clock.sleep(3), lambda: "here"))
+  assert stream.position() == "here"
+  for step in range(1, 5):
+    stream.next()
+    call(reporter, clock, step)
+  reporter.flush()
+  reporter.close()
+  assert "75% of the time waits for input" in capsys.readouterr().err
+  row, = progress.read_metrics(tmp_path)
+  assert row["train/input_share"] == pytest.approx(0.75)
 
 
 def test_where_stderr_is_no_terminal_there_is_a_line_every_ten_seconds(

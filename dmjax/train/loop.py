@@ -94,10 +94,6 @@ def _train(run, workdir, variables, stopping):
   if 0 < step < times.total and jax.process_index() == 0:
     print(f"going on from step {step} of {times.total}", file=sys.stderr)
   stream = data.batches(config.batch_size, config.seed, restored.get("position"))
-  following = updates(
-      compile_step(run, per_call), parallel.replicate(state), data, stream,
-      seed=config.seed, per_call=per_call,
-  )
   metrics = restored.get("metrics", {})
   if step == 0 and jax.process_index() == 0:
     preview.save(run, workdir / "mixed.png")
@@ -105,6 +101,10 @@ def _train(run, workdir, variables, stopping):
   reporter = progress.Reporter(
       workdir, step=step, total=times.total, batch_size=config.batch_size,
       note=run.method.note, unit=run.domain.unit,
+  )
+  following = updates(
+      compile_step(run, per_call), parallel.replicate(state), data,
+      reporter.watch(stream), seed=config.seed, per_call=per_call,
   )
   # However it ends: what is being saved is saved, and the curves are drawn.
   with contextlib.closing(reporter), contextlib.closing(manager):

@@ -1,6 +1,7 @@
-"""How fast a run trains, and when it will be done."""
+"""How fast a run trains, what it waits for, and when it will be done."""
 
 import collections
+import contextlib
 import math
 import time
 
@@ -17,7 +18,8 @@ class Pace:
 
   def __init__(self):
     self._seconds, self._images, self._since = 0.0, 0, None
-    self._marks = collections.deque([(0.0, 0)])
+    self._waited = 0.0
+    self._marks = collections.deque([(0.0, 0, 0.0)])
     self._stopped, self._pauses = None, []
 
   def start(self) -> None:
@@ -40,9 +42,18 @@ class Pace:
     if self._since is not None:
       self._images += images
 
+  @contextlib.contextmanager
+  def waiting(self):
+    """Counts what goes on inside as waiting for the input, if the clock runs."""
+    since = time.perf_counter()
+    yield
+    if self._since is not None:
+      self._waited += time.perf_counter() - since
+
   def mark(self) -> None:
     """Notes that all images added so far have been trained on."""
-    self._marks.append((self._clock(time.perf_counter()), self._images))
+    clock = self._clock(time.perf_counter())
+    self._marks.append((clock, self._images, self._waited))
     now = self._marks[-1][0]
     while now - self._marks[1][0] >= _WINDOW:
       self._marks.popleft()
@@ -57,9 +68,19 @@ class Pace:
     return _rate(self._marks[0], self._marks[-1])
 
   @property
+  def waited(self) -> float:
+    """Share of the last ten seconds of training that the input took, in [0, 1].
+
+    Steps run while the next batch is read, so where the device is the slower of
+    the two, little of this is lost; near 1, the input is what training waits for.
+    """
+    start, end = self._marks[0], self._marks[-1]
+    return (end[2] - start[2]) / max(end[0] - start[0], 1e-9)
+
+  @property
   def mean(self) -> float:
     """Images per second of the whole training; 0 if unknown."""
-    return _rate((0.0, 0), self._marks[-1])
+    return _rate((0.0, 0, 0.0), self._marks[-1])
 
   def remaining(self, images: int) -> float:
     """Seconds until so many more images are trained on; inf if unknown.

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import tensorboardX
 
+from dmjax.data import base
 from dmjax.train import display
 from dmjax.train import pace
 from dmjax.train import plots
@@ -19,6 +20,8 @@ WAY_OUT = (
     "lower optimizer.lr, clip gradients with optimizer.clip_norm, or lengthen"
     " schedule.warmup. The last checkpoint is from before"
 )
+# Share of the time that the input takes, above which people are told.
+_MUCH = 0.5
 
 
 class Diverged(RuntimeError):
@@ -30,8 +33,9 @@ class Reporter:
 
   `metrics.jsonl` holds one object per report. A resumed run drops the rows
   after the step it resumes from, so that no step stands there twice. The
-  `examples_per_second` of a report are those of the last ten seconds, and left
-  out of the first where that holds nothing but the compiling call.
+  `examples_per_second` of a report are those of the last ten seconds, and
+  `input_share` the share of these that the input took; both are left out of the
+  first where that holds nothing but the compiling call.
   """
 
   def __init__(
@@ -64,6 +68,15 @@ class Reporter:
     rows = [line for line in lines if _is_before(line, step)]
     workdir_lib.write_whole(path, "".join(row + "\n" for row in rows))
 
+  def watch(self, stream: base.Stream) -> base.Stream:
+    """The stream, whose time counts as waiting for the input."""
+
+    def following():
+      with self._pace.waiting():
+        return stream.next()
+
+    return stream._replace(next=following)
+
   def start(self) -> None:
     """Starts the clock of examples/s, unless it runs."""
     self._pace.start()
@@ -90,6 +103,8 @@ class Reporter:
       left = self._pace.remaining((self._total - step) * self._batch_size)
       words.append(f"{self._pace.rate:,.0f} {self._unit}/s")
       words.append(f"ETA {pace.in_words(left)}")
+      if self._pace.waited > _MUCH:
+        words.append(f"{self._pace.waited:.0%} of the time waits for input")
     self._display.show(step, ", ".join(words))
 
   def flush(self, name: str = "train") -> None:
@@ -113,6 +128,7 @@ class Reporter:
     self._loss = means["loss"]
     if self._pace.rate:
       means["examples_per_second"] = self._pace.rate
+      means["input_share"] = self._pace.waited
     self.write(step, {f"{name}/{k}": float(v) for k, v in means.items()})
     self._show(step)
 
