@@ -29,16 +29,20 @@ from dmjax.data import speech_commands
 from dmjax.data import spoken_digit
 from dmjax.data import sst2
 from dmjax.data import tiny_imagenet
+from dmjax.data import uci_tables
 
 # Builders for datasets that TFDS does not have.
 BUILDERS: Mapping[str, Callable[..., tfds.core.DatasetBuilder]] = {
+    "abalone": uci_tables.Abalone,
     "breast_cancer": sklearn_tables.BreastCancer,
     "citeseer": planetoid.CiteSeer,
     "cora": planetoid.Cora,
     "digits": digits.Digits,
     "digits_domains": digits_domains.DigitsDomains,
     "fgvc_aircraft": fgvc_aircraft.FgvcAircraft,
+    "letter": uci_tables.Letter,
     "pubmed": planetoid.PubMed,
+    "spambase": uci_tables.Spambase,
     "speech_commands": speech_commands.SpeechCommands,
     "spoken_digit": spoken_digit.SpokenDigit,
     "sst2": sst2.Sst2,
@@ -92,9 +96,10 @@ def open_source(
   """Opens a split of a dataset that is prepared; never uses the network.
 
   Args:
-    name: `digits`, `digits_domains`, `wine` or `breast_cancer`, a TFDS dataset (`cifar100`, `name/config:version`), the
-      path of a folder of one's own, such as `root/<split>/<class>/*` of images,
-      or `mock`, see `mock.open_mock`, for a few examples of noise.
+    name: `digits`, `digits_domains`, `wine` or `breast_cancer`, a TFDS dataset
+      (`cifar100`, `name/config:version`), the path of a folder of one's own, such
+      as `root/<split>/<class>/*` of images, or `mock`, see `mock.open_mock`, for a
+      few examples of noise.
     split: The split, in TFDS syntax (`train`, `train[:10%]`); the name of the
       sub-folder for a folder.
     data_dir: Where TFDS datasets lie; `default_data_dir()` if empty.
@@ -104,8 +109,8 @@ def open_source(
     The source.
 
   Raises:
-    ValueError: For a dataset that is unknown, of no known kind, not prepared, prepared in another
-      file format than ArrayRecord, or without the split.
+    ValueError: For a dataset that is unknown, of no known kind, not prepared,
+      prepared in another file format than ArrayRecord, or without the split.
   """
   folder = pathlib.Path(name).expanduser()
   if os.sep in name and folder.is_dir():
