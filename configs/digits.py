@@ -59,6 +59,7 @@ from dmjax import config as config_lib
 from dmjax import mixers
 from dmjax.configs import build
 from dmjax.configs import digits_learned as learned
+from dmjax.configs import publications
 from dmjax.configs import sections
 from dmjax.configs import semi
 from dmjax.configs import table
@@ -219,7 +220,7 @@ def _make(choice):
   config.data.update(DATA)
   config.optimizer = dict(recipe.optimizer)
   config.schedule.warmup = "2 epochs"
-  config.published = build.published(choice)
+  config.published = publications.section(choice)
   if choice.wrap:
     config.wrap = recipe.wraps[choice.wrap]
   if mixer in learned.METHODS:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import ml_collections
 
 from dmjax import names
-from dmjax.configs import build
+from dmjax.configs import publications
 from dmjax.configs import words
 
 DATASETS = (
@@ -148,7 +148,7 @@ def _dataset(name: str) -> Any:
 
 
 def _row(suite: Any, choice: Any) -> Row:
-  section = build.published(choice)
+  section = publications.section(choice)
   length = choice.table.length
   return Row(
       argument=f"{suite.name}:{words.argument(suite, choice)}",

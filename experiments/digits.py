@@ -27,6 +27,7 @@ import tqdm
 from dmjax import parallel
 from dmjax import recipes
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import pipelines
 from dmjax.train import evaluation
 from dmjax.train import loop
@@ -112,7 +113,7 @@ def labelled(run: run_lib.Run, labels: int, seed: int) -> base.Pipeline:
   """The training split with some of its labels, others for every seed."""
   source = run.sources["train"]
   rows = np.random.default_rng(seed).permutation(source.size)[:labels]
-  chosen = base.subset(source, rows)
+  chosen = derived.subset(source, rows)
   return pipelines.open_pipeline(run.config.data, chosen, "train")
 
 

@@ -24,6 +24,7 @@ import tqdm
 
 from dmjax import parallel
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import pipelines
 from dmjax.train import loop
 from dmjax.train import run as run_lib
@@ -248,8 +249,8 @@ def rows_of(
   order = np.random.default_rng(0).permutation(train.size)[: SETS[name].rows]
   if held_out:
     order, validation = np.split(order, [4 * order.size // 5])
-    test = base.subset(train, validation)
-  return base.subset(train, order), test
+    test = derived.subset(train, validation)
+  return derived.subset(train, order), test
 
 
 @functools.lru_cache(maxsize=10)

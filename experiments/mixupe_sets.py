@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import labels
 
 _SPEAKERS = ("george", "jackson", "nicolas", "theo", "yweweler")
@@ -112,11 +113,11 @@ def rows_of_seed(
   if held_out:
     order = np.random.default_rng(0).permutation(rows)
     rows, validation = np.split(order, [4 * train.size // 5])
-    test = base.subset(train, validation)
+    test = derived.subset(train, validation)
   if chosen.rows:
     rows = np.random.default_rng((seed, 1)).permutation(rows)[: chosen.rows]
   if held_out or chosen.rows:
-    train = base.subset(train, rows)
+    train = derived.subset(train, rows)
   if chosen.noise:
     train = labels.with_noise(train, chosen.noise, seed)
   return {"train": train, "test": test}

@@ -23,6 +23,7 @@ import numpy as np
 
 from dmjax import recipes
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.evaluate import corruptions
 from dmjax.train import streams
 from experiments import grid
@@ -119,7 +120,7 @@ def few(labels: int, seed: int) -> dict[str, base.Source]:
   source, label = _source("train")
   rows = np.random.default_rng(seed).permutation(source.size)
   chosen = [rows[label[rows] == c][: labels // 10] for c in range(10)]
-  return {"train": base.subset(source, np.concatenate(chosen))}
+  return {"train": derived.subset(source, np.concatenate(chosen))}
 
 
 SOURCES = {

@@ -28,6 +28,7 @@ import tqdm
 from dmjax import parallel
 from dmjax import recipes
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import labels as labels_lib
 from dmjax.data import pipelines
 from dmjax.train import evaluation
@@ -145,7 +146,7 @@ def stream_of(run: run_lib.Run, labels: int, seed: int) -> base.Pipeline:
   source, whole = run.sources["train"], run.pipeline("train")
   rows = labels_lib.draw(source, f"{labels} per class", seed)
   few = pipelines.open_pipeline(
-      run.config.data, base.subset(source, rows), "train"
+      run.config.data, derived.subset(source, rows), "train"
   )
 
   def batches(batch_size, seed, position=None):

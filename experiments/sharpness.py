@@ -20,6 +20,7 @@ import numpy as np
 from dmjax import losses
 from dmjax import recipes
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import pipelines
 from dmjax.methods import sharpness
 from dmjax.train import streams
@@ -178,16 +179,16 @@ def _rows(seed):
 
 def labelled(seed: int) -> dict[str, base.Source]:
   """100 training digits, others for every seed; the test digits."""
-  train = base.subset(_digits()["train"], _rows(seed)[:LABELS])
+  train = derived.subset(_digits()["train"], _rows(seed)[:LABELS])
   return _digits() | {"train": train}
 
 
 def held_out(seed: int) -> dict[str, base.Source]:
   """The same; for the test 360 training digits that none of the seeds has."""
   rows = _rows(SELECTION_SEEDS[0])
-  test = base.subset(_digits()["train"], rows[:HELD_OUT])
+  test = derived.subset(_digits()["train"], rows[:HELD_OUT])
   rest = np.random.default_rng(seed).permutation(rows[HELD_OUT:])
-  train = base.subset(_digits()["train"], rest[:LABELS])
+  train = derived.subset(_digits()["train"], rest[:LABELS])
   return {"train": train, "test": test}
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from dmjax import recipes
-from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import sources as sources_lib
 from experiments import grid
 from experiments import tables
@@ -158,8 +158,8 @@ def few_of(dataset: str, data_dir: str, held_out: bool):
     order = np.random.default_rng((seed, 1)).permutation(training.size)
     others = order[ROWS : ROWS + HELD_OUT]
     return {
-        "train": base.subset(training, order[:ROWS]),
-        "test": base.subset(training, others) if held_out else test,
+        "train": derived.subset(training, order[:ROWS]),
+        "test": derived.subset(training, others) if held_out else test,
     }
 
   return sources

@@ -12,8 +12,8 @@ from dmjax import mixers
 from dmjax import models
 from dmjax import names
 from dmjax import recipes
-from dmjax.configs import build
 from dmjax.configs import cifar100
+from dmjax.configs import publications
 from dmjax.configs import table
 from dmjax.configs import words
 
@@ -285,5 +285,5 @@ def test_two_configurations_share_no_section():
   assert again.method.momentum == 0.999
   assert again.method.groups.mix_block.to_dict() == {}
   choice = words.parse("resnet18,cutmix", cifar100.SUITE)
-  build.published(choice)["top1"].clear()
-  assert build.published(choice)["top1"]
+  publications.section(choice)["top1"].clear()
+  assert publications.section(choice)["top1"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import examples
 from dmjax.data import tables
 
@@ -47,7 +48,7 @@ def rows_of(source):
 
 def test_a_subset_keeps_the_statistics(folder):
   source = open_file(folder)
-  few = base.subset(source, [2])
+  few = derived.subset(source, [2])
   assert (few.mean, few.std) == (source.mean, source.std) and few.size == 1
   assert few.read(0)["x"][0] == 4
 

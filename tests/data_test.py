@@ -9,6 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import pipelines
 from dmjax.data import resident
 from dmjax.data import sources
@@ -220,7 +221,7 @@ def test_what_rides_along_in_an_example_is_in_its_batch():
 
 
 def test_a_subset_holds_its_rows_in_their_order():
-  part = base.subset(numbered(12), [7, 3, 5])
+  part = derived.subset(numbered(12), [7, 3, 5])
   assert part.size == 3 and part.class_names == numbered(12).class_names
   assert [part.read(i)["x"][0, 0, 0] for i in range(3)] == [7, 3, 5]
 
@@ -239,7 +240,7 @@ def test_classes_that_do_not_fit_are_refused():
 @pytest.mark.parametrize("rows", ([], [12], [-1]))
 def test_rows_that_a_source_does_not_have_are_refused(rows):
   with pytest.raises(ValueError, match=r"rows must be indices in \[0, 12\)"):
-    base.subset(numbered(12), rows)
+    derived.subset(numbered(12), rows)
 
 
 def test_a_batch_larger_than_its_source_is_filled_by_several_shuffles():
@@ -254,7 +255,7 @@ def test_a_batch_larger_than_its_source_is_filled_by_several_shuffles():
 def both(ratio=2):
   return pipelines.together(
       {
-          "labelled": resident.pipeline(base.subset(numbered(12), range(4))),
+          "labelled": resident.pipeline(derived.subset(numbered(12), range(4))),
           "unlabelled": streaming.pipeline(numbered(12)),
       },
       ratio,

@@ -5,6 +5,7 @@ from PIL import Image
 import pytest
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import labels
 from dmjax.data import sources
 
@@ -84,14 +85,14 @@ def test_images_are_not_decoded_where_labels_can_be_read_alone():
 
 def test_a_subset_has_its_own_labels():
   rows = [5, 3, 30]
-  part = base.subset(source(label=lambda index: int(GIVEN[index])), rows)
+  part = derived.subset(source(label=lambda index: int(GIVEN[index])), rows)
   assert [part.label(i) for i in range(3)] == GIVEN[rows].tolist()
   assert [part.read(i)["label"] for i in range(3)] == GIVEN[rows].tolist()
-  assert base.subset(source(), rows).label is None
+  assert derived.subset(source(), rows).label is None
 
 
 def test_an_unlabelled_source_has_no_labels():
-  bare = base.unlabelled(source(label=lambda index: int(GIVEN[index])))
+  bare = derived.unlabelled(source(label=lambda index: int(GIVEN[index])))
   assert bare.label is None and bare.size == GIVEN.size
   assert {bare.read(i)["label"] for i in range(bare.size)} == {0}
 

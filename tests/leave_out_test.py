@@ -5,7 +5,7 @@ from PIL import Image
 import pytest
 
 from dmjax import config as config_lib
-from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import digits_domains
 from dmjax.data import labels
 from dmjax.data import leave_out
@@ -71,7 +71,7 @@ def test_what_is_left_out_is_tested_and_the_rest_is_trained_on(pacs):
 def test_domains_follow_their_rows_through_a_pipeline(pacs, pipeline):
   config, found = opened(pacs, leave_out="art", pipeline=pipeline)
   noisy = labels.with_noise(found["train"], 0.5, 0)
-  source = base.subset(noisy, np.arange(noisy.size)[::-1][:12])
+  source = derived.subset(noisy, np.arange(noisy.size)[::-1][:12])
   data = pipelines.open_pipeline(config.data, source, "train")
   assert data.example["domain"].dtype == np.int32
   stream = data.batches(4, 0)

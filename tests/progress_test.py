@@ -12,8 +12,8 @@ import pytest
 from dmjax.data import base
 from dmjax.train import display
 from dmjax.train import pace
-from dmjax.train import preview
 from dmjax.train import progress
+from dmjax.train import zoo
 
 
 class Clock:
@@ -249,10 +249,10 @@ def test_drawing_all_mixers_shows_progress_on_a_terminal(
     tmp_path, monkeypatch
 ):
   terminal = on_terminal(monkeypatch)
-  monkeypatch.setattr(preview, "mix_photographs", lambda *_: None)
-  monkeypatch.setattr(preview.comparisons, "zoo", lambda *_: None)
-  preview.save_all(tmp_path / "zoo.png")
-  count = len(preview.mixers.MIXERS)
+  monkeypatch.setattr(zoo, "mix_photographs", lambda *_: None)
+  monkeypatch.setattr(zoo.comparisons, "zoo", lambda *_: None)
+  zoo.save(tmp_path / "zoo.png")
+  count = len(zoo.mixers.MIXERS)
   assert f"{count}/{count}" in terminal.getvalue()
 
 

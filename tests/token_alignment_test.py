@@ -12,6 +12,7 @@ from dmjax import methods
 from dmjax import mixers
 from dmjax import models
 from dmjax.methods import guidance
+from dmjax.methods import stand_ins
 from dmjax.mixers import _token_merging
 
 KEY = jax.random.key(0)
@@ -149,7 +150,7 @@ def test_both_mixers_by_attention_share_one_forward_pass():
   np.testing.assert_array_equal(made["attention"], beside[:, -1, 0, 1:])
   assert set(guidance.attention_of(made["attention"])) == {"attention"}
   x = images(4)
-  maps = guidance.training_free(mixers.needs("attentions"), x)["attentions"]
+  maps = stand_ins.training_free(mixers.needs("attentions"), x)["attentions"]
   np.testing.assert_allclose(maps.sum(-1), 1, rtol=1e-5)
   assert maps.shape == (4, 1, 17, 17) and not maps[..., 0].any()
 

@@ -58,10 +58,10 @@ def load_config(text: str, changes: list[str]) -> Any:
   """The named configuration with `--config.key=value` applied."""
   # pylint: disable=g-import-not-at-top
   from dmjax import recipes
-  from dmjax.train import validate
+  from dmjax.train import schema
 
   config = recipes.load(text)
-  validate.check_keys(config)
+  schema.check(config)
   return override(config, changes)
 
 

@@ -27,6 +27,7 @@ def run(args, rest) -> int:
   # pylint: disable=g-import-not-at-top
   from dmjax.train import preview
   from dmjax.train import run as run_lib
+  from dmjax.train import zoo
 
   chosen = [bool(args.config), args.all, args.workdir is not None]
   if sum(chosen) != 1:
@@ -38,7 +39,7 @@ def run(args, rest) -> int:
     draw = lambda out: preview.STAGES[args.stage or "mix"](assembled, out)
   else:
     arguments.no_more(rest)
-    draw = preview.save_all
+    draw = zoo.save
   if args.workdir:
     learned = run_lib.learned(args.workdir)
     draw = lambda out: preview.save_masks(*learned, out)

@@ -10,6 +10,7 @@ from tensorflow_datasets.core.features import audio_feature
 
 from dmjax import names as names_lib
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import file_names
 from dmjax.data import speech_commands
 from dmjax.data import spoken_digit
@@ -100,16 +101,16 @@ def open_dataset(
   whole, rows = _rows(builder, name, split, names_of)
   where = f"of {name!r}, split {whole!r}"
   source = _source(builder, where, whole)
-  source = source if rows is None else base.subset(source, rows)
+  source = source if rows is None else derived.subset(source, rows)
   if label:
     found = np.array(_names(builder, whole, where))
     found = found if rows is None else found[rows]
     labelled = file_names.labels(found, names_of.pattern, label, where)
-    source = base.relabelled(source, *labelled)
+    source = derived.relabelled(source, *labelled)
   if file_names.has_domains(names_of):
     found = np.array(_names(builder, whole, where))
     found = found if rows is None else found[rows]
-    source = base.with_domains(
+    source = derived.with_domains(
         source, *file_names.domains(found, names_of, where)
     )
   return source, rate

@@ -11,6 +11,7 @@ import pathlib
 import tqdm
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import pictures
 
 _SUFFIXES = (
@@ -76,7 +77,7 @@ def _open_domains(root):
       present=tuple(names), label=lambda row: files[int(row)][1],
   )
   numbers = [list(domains).index(domain) for _, _, domain in found]
-  return base.with_domains(source, tuple(domains), numbers)
+  return derived.with_domains(source, tuple(domains), numbers)
 
 
 def _reader(files, colour):

@@ -6,6 +6,7 @@ import numpy as np
 
 from dmjax import names
 from dmjax.data import base
+from dmjax.data import derived
 
 
 def training(source: base.Source, name: str) -> base.Source:
@@ -71,4 +72,4 @@ def _part(source: base.Source, kept: Sequence[str]) -> base.Source:
   found = np.array([source.domain(row) for row in range(source.size)])
   rows = np.flatnonzero(np.isin(found, list(places)))
   numbers = [places[number] for number in found[rows]]
-  return base.with_domains(base.subset(source, rows), kept, numbers)
+  return derived.with_domains(derived.subset(source, rows), kept, numbers)

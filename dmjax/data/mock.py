@@ -13,6 +13,7 @@ import numpy as np
 
 from dmjax import names
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import graphs
 from dmjax.data import sounds
 from dmjax.data import texts
@@ -61,7 +62,7 @@ def _drawn(split: str, draw: Callable[[np.random.Generator, int], np.ndarray]):
       read, size, _CLASSES, label=lambda index: index % NUM_CLASSES
   )
   domains = np.arange(size) // NUM_CLASSES % len(_DOMAINS)
-  return base.with_domains(source, _DOMAINS, domains)
+  return derived.with_domains(source, _DOMAINS, domains)
 
 
 def _images(split, data):

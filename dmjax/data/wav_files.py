@@ -8,6 +8,7 @@ import wave
 import numpy as np
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import file_names
 from dmjax.data import unreadable
 
@@ -158,10 +159,10 @@ def open_folder(
   if label:
     chosen = [files[row] for row in rows]
     labelled = file_names.labels(chosen, pattern, label, where)
-    source = base.relabelled(source, *labelled)
+    source = derived.relabelled(source, *labelled)
   if file_names.has_domains(names_of):
     files = [files[row] for row in rows]
-    source = base.with_domains(
+    source = derived.with_domains(
         source, *file_names.domains(files, names_of, where)
     )
   return source, rate

@@ -12,11 +12,12 @@ from dmjax import mixers
 from dmjax import names
 from dmjax.methods import base
 from dmjax.methods import contrast
+from dmjax.methods import speaker_scores
 from dmjax.methods import supervised
 from dmjax.models import model_state
 from dmjax.models import Network
 
-KINDS = ("prototypical", "ge2e", "am_softmax")
+KINDS = tuple(speaker_scores.COMPARE)
 
 
 def contrastive_mixup(
@@ -84,7 +85,7 @@ def contrastive_mixup(
   _check_mixer(mixer, guidance)
   learned = kind == "am_softmax"
   scale = scale or (30.0 if learned else 10.0)
-  compare = _COMPARE[kind]
+  compare = speaker_scores.COMPARE[kind]
 
   def init(key, batch, variables=None):
     network_key, key = jax.random.split(key)
@@ -150,7 +151,7 @@ def contrastive_mixup(
     cosines = embeddings @ contrast.unit(means).T
     # A class that was never met is like no utterance.
     cosines = jnp.where(jnp.any(means, axis=1)[None], cosines, -1.0)
-    return _scaled(cosines, params["scores"])
+    return speaker_scores.scaled(cosines, params["scores"])
 
   note = "mixed utterances beside the clean ones: twice the forward pass"
   return base.Method(
@@ -221,61 +222,6 @@ def _mix(mixer, key, per_class, x, width):
   partner = jnp.zeros_like(order).at[order].set(jnp.roll(order, -1))
   rows = partner[:, None] * width + jnp.arange(width)[None]
   return mixer(key, x, partner=rows.reshape(-1))
-
-
-def _scaled(cosines, scores):
-  return jnp.exp(scores["log_scale"]) * cosines + scores["offset"]
-
-
-# Each gives `(scores or cosines, labels, weights)`, the new model state, and the
-# clean embeddings with their labels.
-
-
-def _prototypical(encode, mix, batch, per_class, params):
-  x = batch["x"].reshape(-1, per_class, *batch["x"].shape[1:])
-  labels = batch["label"].reshape(-1, per_class)[:, 1:]
-  mixed = mix(x[:, 0], 1)
-  supports = x[:, 1:].reshape(-1, *x.shape[2:])
-  embeddings, after = encode(jnp.concatenate([supports, mixed.x]))
-  supports, queries = jnp.split(embeddings, [len(supports)])
-  scores = losses.prototypical_scores(
-      queries, supports.reshape(*labels.shape, -1), **_of(params)
-  )
-  found = scores, mixed.sources, mixed.weights
-  return found, after, (supports, labels.reshape(-1))
-
-
-def _ge2e(encode, mix, batch, per_class, params):
-  mixed = mix(batch["x"], per_class)
-  embeddings, after = encode(jnp.concatenate([batch["x"], mixed.x]))
-  grouped = embeddings.reshape(2, -1, per_class, embeddings.shape[-1])
-  # A source of weight 0 is not in the query.
-  own = mixed.sources[:, :1]
-  labels = jnp.where(mixed.weights > 0, mixed.sources, own) // per_class
-  scores = losses.ge2e_scores(
-      grouped[1], grouped[0], labels.reshape(*grouped.shape[1:3], -1),
-      **_of(params),
-  )
-  found = scores.reshape(len(labels), -1), labels, mixed.weights
-  return found, after, (embeddings[: len(labels)], batch["label"])
-
-
-def _am_softmax(encode, mix, batch, per_class, params):
-  mixed = mix(batch["x"], per_class)
-  embeddings, after = encode(mixed.x)
-  cosines = embeddings @ contrast.unit(params["classes"]).T
-  labels = batch["label"][mixed.sources]
-  return (cosines, labels, mixed.weights), after, None
-
-
-_COMPARE = {
-    "prototypical": _prototypical, "ge2e": _ge2e, "am_softmax": _am_softmax,
-}
-
-
-def _of(params):
-  scores = params["scores"]
-  return {"scale": jnp.exp(scores["log_scale"]), "offset": scores["offset"]}
 
 
 def _moved(means, embeddings, labels, momentum):

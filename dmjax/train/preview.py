@@ -1,19 +1,15 @@
 """What augmentation and mixers make of a batch, as drawing."""
 
 import collections
-import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from dmjax import methods
-from dmjax import mixers
 from dmjax import randomness
-from dmjax.data import photos
-from dmjax.methods import guidance
+from dmjax.methods import stand_ins
 from dmjax.train import augmentation
 from dmjax.train import comparisons
 from dmjax.train import drawing
@@ -23,15 +19,6 @@ from dmjax.train import scatter
 from dmjax.train.run import Run
 
 LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
-# Options that make the pictures of `save_all` comparable and worth looking at.
-# AlignMix aligns features: it is shown on the images at the size of a map.
-_SHOWN = {
-    "manifold_mixup": {"stages": (0,)},
-    "puzzlemix": {"blocks": 16},
-    "comixup": {"partition": 6},
-}
-_MAP_SIZE = 24
-_WHERE = {"manifold_mixup": ", stage 0", "alignmix": ", pixels"}
 
 _COLUMNS = 8
 _CANDIDATES = 32  # Rows that are mixed, of which the columns are chosen.
@@ -119,7 +106,7 @@ def _mixed(run):
   @jax.jit
   def draw(key, batch, shared):
     batch = data.select(batch, shared)
-    options = guidance.training_free(mixer.guidance, batch["x"])
+    options = stand_ins.training_free(mixer.guidance, batch["x"])
     if mixer.guidance.hidden:
       options["stage"] = 0  # What becomes of the input, not of features.
 
@@ -215,65 +202,6 @@ def _key(run):
 
 
 STAGES = {"augment": save_augmented, "mix": save}
-
-
-def save_all(path: pathlib.Path, *, seed: int = 0) -> None:
-  """Draws every mixer on the same pairs of photographs, lambda about a half.
-
-  Guided mixers get training-free maps: the spectral residual as saliency,
-  class activation and attention, colours as features.
-
-  Args:
-    path: The picture.
-    seed: Of the mixers.
-  """
-  images, names = photos.pairs()
-  images = jnp.asarray(images, jnp.float32) / 255
-  key = jax.random.key(seed)
-  # Each compiles; where stderr is no terminal a bar would be but one long line.
-  bar = tqdm.tqdm(mixers.MIXERS, "mixers", unit="mixer", disable=None)
-  mixed = {}
-  for name in bar:
-    bar.set_postfix_str(name)
-    mixed[name + _WHERE.get(name, "")] = mix_photographs(
-        name, key, images
-    )
-  comparisons.zoo(jax.device_get(images), names, mixed, path)
-
-
-def mix_photographs(
-    name: str, key: jax.Array, images: jax.Array, *, lam: float | np.ndarray = 0.55
-) -> mixers.Mixed:
-  """Mixes each image with one half of the batch away.
-
-  Args:
-    name: Of the mixer, a key of `mixers.MIXERS`.
-    key: PRNG key.
-    images: `float32[B, H, W, 3]` in [0, 1], B even.
-    lam: Lambda of those mixers that have one, a scalar or `[B]`.
-
-  Returns:
-    The mixed batch; what the mixer needs comes from training-free maps.
-  """
-  mixer, needs = mixers.MIXERS[name], mixers.guidance_of(mixers.MIXERS[name])
-  if name == "alignmix":
-    shape = (len(images), _MAP_SIZE, _MAP_SIZE, 3)
-    images = jax.image.resize(images, shape, "linear")
-  half = len(images) // 2
-  options = {"lam": lam, "partner": np.roll(np.arange(len(images)), half)}
-  known = mixers.options_of(mixer)
-  options = {k: v for k, v in options.items() if k in known}
-  mixer = functools.partial(mixer, **options | _SHOWN.get(name, {}))
-
-  def mix(key, images):
-    guides = guidance.training_free(needs, images)
-    if needs.after:
-      # In training these weights come from the forward pass on mixed images.
-      attention = mixers.needs(*(needs.after - {"progress"}))
-      guides = guidance.training_free(attention, mixer(key, images).x)
-    return mixer(key, images, **guides)
-
-  return jax.jit(mix)(key, images)
 
 
 def save_masks(

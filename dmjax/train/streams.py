@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.data import labels
 from dmjax.data import leave_out
 from dmjax.data import pipelines
@@ -43,13 +44,13 @@ def open_sources(
     }
   if data.labels and "train" in opened:
     labelled = labels.draw(opened["train"], data.labels, data.labels_seed)
-    opened["train"] = base.subset(opened["train"], labelled)
+    opened["train"] = derived.subset(opened["train"], labelled)
   if data.label_noise and "train" in opened:
     opened["train"] = labels.with_noise(
         opened["train"], data.label_noise, data.label_noise_seed
     )
   if "unlabelled" in opened:
-    opened["unlabelled"] = base.unlabelled(opened["unlabelled"])
+    opened["unlabelled"] = derived.unlabelled(opened["unlabelled"])
   return given | opened, labelled
 
 

@@ -17,7 +17,7 @@ from dmjax import names
 from dmjax import parallel
 from dmjax.data import base
 from dmjax.data import groups
-from dmjax.methods import guidance
+from dmjax.methods import stand_ins
 from dmjax.train import augmentation
 from dmjax.train import mixing
 from dmjax.train import step as step_lib
@@ -63,7 +63,7 @@ def check_mixing(
 
 def _mixed(mixer, images):
   def mix(key, images):
-    maps = guidance.training_free(mixer.guidance, images)
+    maps = stand_ins.training_free(mixer.guidance, images)
     return mixer.mix(key, images, **maps)
 
   return jax.eval_shape(functools.partial(mix, jax.random.key(0)), images)

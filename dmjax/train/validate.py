@@ -8,30 +8,16 @@ import pathlib
 from typing import Any
 
 import jax
-import ml_collections
 
 from dmjax import augment
-from dmjax import config as config_lib
-from dmjax import names
 from dmjax.data import base
 from dmjax.data import groups
 from dmjax.data import labels
 from dmjax.data import pipelines
 from dmjax.train import layer_decay
-from dmjax.train import options
+from dmjax.train import schema
 from dmjax.train import workdir as workdir_lib
 
-# Sections whose options are those of the function they name, and keys that they
-# have in any case.
-_NAMED = {
-    "evaluate.mix": ("name",),
-    "loss": ("name",),
-    "method": ("name",),
-    "mix": ("name",),
-    "model": ("name", "dtype"),
-    "optimizer": ("name", "lr", "weight_decay", "decay_all", "clip_norm"),
-    "wrap": ("name",),
-}
 # Smallest and largest value; an open end is not itself allowed.
 _BOUNDS = {
     "batch_size": (1, math.inf),
@@ -74,7 +60,7 @@ def check_config(config: Any) -> None:
   Args:
     config: The configuration.
   """
-  check_keys(config)
+  schema.check(config)
   for key, bounds in _BOUNDS.items():
     _check_bounds(key, _get(config, key), *bounds)
   for key, choices in _CHOICES.items():
@@ -93,66 +79,6 @@ def check_config(config: Any) -> None:
   _check_start(config)
 
 
-def check_keys(config: Any) -> None:
-  """Raises ValueError unless every key is there, and of its type, and no other.
-
-  Args:
-    config: The configuration.
-  """
-  _check_section_like(config, config_lib.default(), "")
-
-
-def _check_section_like(config, default, prefix):
-  for key in config:
-    if key not in default:
-      near = names.suggest(prefix + key, [prefix + known for known in default])
-      raise ValueError(f"there is no key {prefix + key!r}; {near}")
-  for key, value in default.items():
-    name = prefix + key
-    if key not in config:
-      raise ValueError(
-          f"the configuration lacks {name!r}; start from"
-          " dmjax.config.default(), which has every key"
-      )
-    if hasattr(value, "items"):
-      _check_section(name, config[key])
-    if name in _NAMED:
-      _check_named(name, config[key])
-    elif hasattr(value, "items") and name != "published.top1":
-      _check_section_like(config[key], value, f"{name}.")
-    else:
-      _check_type(name, config[key], value)
-
-
-def _check_section(name, value):
-  if not hasattr(value, "items"):
-    raise ValueError(f"{name} must be a section of keys, got {value!r}")
-
-
-def _check_named(name, section):
-  """A section that names a function: its options have the types of defaults."""
-  for key in _NAMED[name]:
-    if key not in section:
-      raise ValueError(f"the configuration lacks {f'{name}.{key}'!r}")
-  _check_type(f"{name}.name", section.name, "")
-  kind = name.rpartition(".")[2]
-  for option, default in options.options_of(kind, section.name).items():
-    # A number may stand for a tuple of one, as in `blocks` of PuzzleMix.
-    one = isinstance(default, tuple) and _is_number(section.get(option))
-    known = isinstance(default, (bool, float, int, str, tuple))
-    if option in section and hasattr(default, "items"):
-      _check_section(f"{name}.{option}", section[option])
-    if option in section and known and not one:
-      _check_type(f"{name}.{option}", section[option], default)
-
-
-def _check_type(name, value, default):
-  if not _is_like(value, default):
-    raise ValueError(
-        f"{name} must be {_kind(default)}, as {default!r}, got {value!r}"
-    )
-
-
 def _check_choice(key, value, choices):
   if value in choices and not isinstance(value, bool):
     return
@@ -164,45 +90,22 @@ def _check_choice(key, value, choices):
   )
 
 
-def _is_like(value, default):
-  if isinstance(default, bool) or isinstance(value, bool):
-    return isinstance(value, bool) and isinstance(default, bool)
-  kinds = {float: (float, int), tuple: (tuple, list)}
-  like = isinstance(value, kinds.get(type(default), type(default)))
-  if like and isinstance(default, tuple) and default:
-    return all(_is_like(each, default[0]) for each in value)
-  return like
-
-
-def _kind(value):
-  kinds = {
-      bool: "true or false", float: "a number", int: "a whole number",
-      str: "text", tuple: "a tuple", ml_collections.ConfigDict: "a section",
-  }
-  return kinds[type(value)]
-
-
 def _get(config, key):
   return functools.reduce(lambda tree, part: tree[part], key.split("."), config)
 
 
 def _check_bounds(key, value, low, high):
-  if not (_is_number(value) and low <= value <= high):
+  if not (schema.is_number(value) and low <= value <= high):
     inside = f"lie in [{low}, {high}]" if high < math.inf else f"be >= {low}"
     raise ValueError(f"{key} must {inside}, got {value!r}")
 
 
-def _is_number(value):
-  number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  return number and math.isfinite(value)
-
-
 def _check_optimizer(section):
-  if not (_is_number(section.lr) and section.lr > 0):
+  if not (schema.is_number(section.lr) and section.lr > 0):
     raise ValueError(f"optimizer.lr must be > 0, got {section.lr!r}")
   for key in ("momentum", "b1", "b2"):
     value = section.get(key)
-    if value is not None and not (_is_number(value) and 0 <= value < 1):
+    if value is not None and not (schema.is_number(value) and 0 <= value < 1):
       raise ValueError(f"optimizer.{key} must lie in [0, 1), got {value!r}")
   _check_bounds("optimizer.eps", section.get("eps", 0.0), 0, math.inf)
   layer_decay.check(section.get("layer_decay", 1.0))
@@ -211,9 +114,9 @@ def _check_optimizer(section):
 def _check_data(data):
   if not data.name.strip():
     raise ValueError(f"data.name must name a dataset, got {data.name!r}")
-  if not all(map(_is_number, data.mean)):
+  if not all(map(schema.is_number, data.mean)):
     raise ValueError(f"data.mean must be numbers, got {tuple(data.mean)}")
-  if not all(_is_number(std) and std > 0 for std in data.std):
+  if not all(schema.is_number(std) and std > 0 for std in data.std):
     raise ValueError(f"data.std must be > 0, got {tuple(data.std)}")
   if data.auto_augment:
     augment.parse_policy(data.auto_augment)
@@ -221,7 +124,7 @@ def _check_data(data):
     labels.parse(data.labels)
   labels.check_noise("data.label_noise", data.label_noise)
   scale = tuple(data.crop_scale)
-  numbers = len(scale) == 2 and all(map(_is_number, scale))
+  numbers = len(scale) == 2 and all(map(schema.is_number, scale))
   if scale and not (numbers and 0 < scale[0] <= scale[1] <= 1):
     raise ValueError(
         f"data.crop_scale must be (smallest, largest) within (0, 1], got {scale}"

@@ -12,6 +12,7 @@ import ml_collections
 import numpy as np
 
 from dmjax.data import base
+from dmjax.data import derived
 from dmjax.train import durations
 
 CONFIG, DATA = "config.json", "data.json"
@@ -198,7 +199,7 @@ def blank_sources(workdir: pathlib.Path) -> dict[str, base.Source]:
       std=tuples.get("std"), reader=facts.get("reader", ""),
   )
   if domains := tuples.get("domain_names"):
-    train = base.with_domains(train, domains, np.zeros(train.size, np.int32))
+    train = derived.with_domains(train, domains, np.zeros(train.size, np.int32))
   found = {"train": train}
   if "unlabelled_size" in facts:
     found["unlabelled"] = train._replace(size=facts["unlabelled_size"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from dmjax.data import photos
 from dmjax.train import drawing
-from dmjax.train import preview
+from dmjax.train import zoo
 
 _LAMBDAS = (0.3, 0.5, 0.7)
 _SIZE = 128
@@ -25,7 +25,7 @@ def draw(name: str, path: pathlib.Path) -> None:
   images, names = photos.pairs(_SIZE)
   images = jnp.asarray(images, jnp.float32) / 255
   try:
-    mixed = preview.mix_photographs(
+    mixed = zoo.mix_photographs(
         name, jax.random.key(3), images, lam=np.float32(2 * _LAMBDAS)
     )
   except ValueError as error:  # A mixer of text, or of graphs.
