@@ -11,8 +11,10 @@ from dmjax import losses
 from dmjax import methods
 from dmjax import mixers
 from dmjax import models
+from dmjax import recipes
 from dmjax.methods.adautomix import make
 from dmjax.train import comparisons
+from tests import going_on
 from tests import tiny_networks
 
 KEY = jax.random.key(3)
@@ -259,6 +261,10 @@ def test_the_teacher_follows_and_its_clean_head_is_evaluated():
   np.testing.assert_allclose(
       jax.jit(method().predict)(state, data), logits[:, :4], atol=1e-5
   )
+
+
+def test_generator_and_teacher_resume_bit_for_bit(tmp_path):
+  going_on.assert_exact(recipes.load("digits:resnet8,adautomix,smoke"), tmp_path)
 
 
 def test_three_images_are_drawn_beside_their_mask(tmp_path):

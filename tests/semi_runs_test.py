@@ -9,10 +9,10 @@ import pytest
 import dmjax
 from dmjax.data import labels
 from dmjax.data import sources
-from dmjax.train import checkpoint
 from dmjax.train import loop
 from dmjax.train import run as run_lib
 from dmjax.train import workdir as workdir_lib
+from tests import going_on
 from tests import tiny_config
 from tests import tiny_semi_config
 from tests.train_test import assert_same_state
@@ -83,33 +83,7 @@ def test_queues_and_averages_resume_bit_for_bit(options, tmp_path):
   if options["name"] == "remixmatch":
     config.mix = {"name": "mixup", "alpha": 1.0}
   config.method = options
-  run = run_lib.assemble(config)
-  data, step = run.training(), loop.compile_step(run)
-
-  def go_on(state, stream, count):
-    updates = loop.updates(step, state, data, stream, seed=0)
-    return [next(updates)[0] for _ in range(count)][-1]
-
-  stream = data.batches(config.batch_size, 0)
-  first = loop.first_state(run, 0)
-  state = go_on(loop.parallel.replicate(first), stream, 2)
-  assert leaves_that_differ(first.extra, state.extra)  # There is a memory.
-  with checkpoint.open_manager(tmp_path, keep=1) as manager:
-    checkpoint.save(manager, 2, state, stream.position(), {})
-    whole = jax.device_get(go_on(state, stream, 1))
-  restored, position = checkpoint.restore(tmp_path, first)
-  again = go_on(
-      loop.parallel.replicate(restored),
-      data.batches(config.batch_size, 0, position), 1,
-  )
-  assert not leaves_that_differ(whole, jax.device_get(again))
-  assert leaves_that_differ(restored.extra, again.extra)
-
-
-def leaves_that_differ(first, second):
-  """How many."""
-  equal = jax.tree.map(np.array_equal, *map(jax.device_get, (first, second)))
-  return jax.tree.leaves(equal).count(False)
+  going_on.assert_exact(config, tmp_path)
 
 
 def test_two_heads_are_trained_and_one_predicts():
