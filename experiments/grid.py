@@ -9,10 +9,12 @@ changes; its step is compiled once for all seeds, so seeds come last in the cell
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
 import functools
 import itertools
 import json
 import pathlib
+import tempfile
 from typing import Any
 
 import jax
@@ -80,6 +82,20 @@ def fill(
     rows.append(row | {name: f"{found[name]:.5f}" for name in metrics})
     tables.write(path, rows, (*keys, *metrics))
   return rows
+
+
+@contextlib.contextmanager
+def shared_programs():
+  """Inside, what is compiled once is compiled for all cells alike.
+
+  Programs compile for longer than small networks train, and `train` forgets those
+  of the cells before.
+  """
+  with tempfile.TemporaryDirectory() as compiled_here:
+    jax.config.update("jax_compilation_cache_dir", compiled_here)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
 
 
 def train(

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import functools
 import itertools
 import pathlib
-import tempfile
 from typing import Any
 
 import jax
@@ -76,12 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
       for mixer, seed in itertools.product(MIXERS[network], args.seeds)
       if loss == "CE" or mixer not in ("none", "AugMix")
   ]
-  # Programs compile for longer than they train, and seeds share them.
-  with tempfile.TemporaryDirectory() as compiled:
-    jax.config.update("jax_compilation_cache_dir", compiled)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+  with grid.shared_programs():
     rows = grid.fill(args.out / "results.csv", KEYS, METRICS, cells, train)
-    jax.config.update("jax_compilation_cache_dir", None)
   (args.out / "README.md").write_text(page(rows))
   plot(rows, args.out / "plot.png")
 
