@@ -1,5 +1,6 @@
 """The pages: their code runs, they build, and they know every mixer."""
 
+import inspect
 import pathlib
 import re
 import shutil
@@ -29,8 +30,7 @@ def test_the_code_of_a_page_runs(path):
 
 @pytest.mark.parametrize("name", sorted(mixers.MIXERS.keys() - {"identity"}))
 def test_a_mixer_has_its_equation_and_origin_in_its_docstring(name):
-  doc = mixers.MIXERS[name].__doc__
-  doc = "\n".join(line.removeprefix("  ") for line in doc.split("\n"))
+  doc = inspect.getdoc(mixers.MIXERS[name])
   assert docstrings.equation(doc), name
   origin = r"\d{4}\.\d{5}|https://|(19|20)\d\d"
   assert re.search(origin, doc.split("Args:")[0]), name
@@ -38,8 +38,7 @@ def test_a_mixer_has_its_equation_and_origin_in_its_docstring(name):
 
 @pytest.mark.parametrize("name", sorted(losses.LOSSES))
 def test_a_loss_has_its_equation_and_paper_in_its_docstring(name):
-  doc = losses.LOSSES[name].__doc__
-  doc = "\n".join(line.removeprefix("  ") for line in doc.split("\n"))
+  doc = inspect.getdoc(losses.LOSSES[name])
   assert docstrings.equation(doc) and docstrings.papers(doc), name
 
 
