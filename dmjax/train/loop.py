@@ -226,10 +226,15 @@ def updates(
   shared = {"data": data.shared, "seed": parallel.replicate(np.uint32(seed))}
   while True:
     batches = [stream.next() for _ in range(per_call)]
-    batches = parallel.shard(jax.tree.map(lambda *x: np.stack(x), *batches))
+    batches = parallel.shard(jax.tree.map(_stack, *batches))
     with jax.transfer_guard("disallow"):
       state, metrics = step(state, batches, shared)
     yield state, metrics
+
+
+def _stack(*arrays):
+  """Along a new axis; one array is not copied, which takes 18 ms for 38 MB."""
+  return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def evaluate(
