@@ -6,6 +6,7 @@ import pathlib
 from matplotlib import pyplot as plt
 import numpy as np
 
+from experiments import grid
 from experiments import tables
 
 METRICS = ("top1", "nll", "believed", "right", "right_of_all")
@@ -39,8 +40,8 @@ def page(rows: Sequence[dict[str, str]]) -> str:
     python -m experiments.semi_supervised{_arguments(seeds, _labels(rows))}
 
 ResNet-8, 600 steps of 32 labelled and 128 unlabelled images, two CPU cores,
-{len(seeds)} seeds; clean top-1 in percent on the 360 held-out digits, mean ±
-standard deviation over seeds. A seed draws other labels, and the same ones for
+clean top-1 in percent on the 360 held-out digits, mean ± standard deviation over
+seeds, whose number is in brackets. A seed draws other labels, and the same ones for
 every row. Settings are those of `configs/digits.py`, chosen on a fifth of the
 training digits.
 
@@ -200,7 +201,10 @@ def _variants(rows):
 
 
 def _mean(found):
-  return tables.mean_and_deviation(list(found.values())) if found else "-"
+  """With the number of seeds."""
+  if not found:
+    return "-"
+  return f"{tables.mean_and_deviation(list(found.values()))} ({len(found)})"
 
 
 def _best(rows, n):
@@ -210,9 +214,5 @@ def _best(rows, n):
 
 
 def _difference(rows, n, one, other):
-  first, second = values(rows, n, one), values(rows, n, other)
-  gap = np.array([first[seed] - second[seed] for seed in first.keys() & second])
-  if not gap.size:
-    return "-"
-  error = gap.std(ddof=1) / gap.size**0.5 if gap.size > 1 else 0.0
-  return f"{gap.mean():+.2f} ± {error:.2f}"
+  pair = (values(rows, n, variant) for variant in (one, other))
+  return grid.difference(*pair, scale=1)
