@@ -1,7 +1,7 @@
 """Breast cancer (UCI), embedded in scikit-learn: 30 columns, 569 rows.
 
     dmjax train --config breast_cancer:mlp,mixup,dm --workdir runs/breast_cancer
-    dmjax train --config breast_cancer:mlp,mixupe --workdir runs/breast_cancer_mixupe
+    dmjax train --config breast_cancer:mlp,mixupe --workdir runs/cancer_mixupe
 
 See `configs/tables.py`.
 """

@@ -33,7 +33,8 @@ FINE = table.Recipe(
     model=sections.STEM,
     pretrained=True,
     learned=sections.learned(
-        Changes(sections.large("stage3", sections.block(0.01, 5e-4))), Changes(SAMIX)
+        Changes(sections.large("stage3", sections.block(0.01, 5e-4))),
+        Changes(SAMIX),
     ),
 )
 

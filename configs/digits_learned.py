@@ -41,7 +41,9 @@ _ADAUTOMIX = {
 }
 
 
-def learn(config: ml_collections.ConfigDict, word: str) -> ml_collections.ConfigDict:
+def learn(
+    config: ml_collections.ConfigDict, word: str
+) -> ml_collections.ConfigDict:
   """Makes a configuration one of a method that learns to mix.
 
   Args:

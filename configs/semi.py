@@ -36,7 +36,9 @@ _INSIDE = {"identity": _BETA, "mixup": _BETA}
 # By method: its section, what mixes, and unlabelled images a labelled one.
 METHODS: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "pseudo_label": ({"name": "pseudo_label"}, {}, 7),
-    "mixmatch": ({"name": "mixmatch", "weight": 100.0, "ramp_share": 0.4}, _INSIDE, 1),
+    "mixmatch": (
+        {"name": "mixmatch", "weight": 100.0, "ramp_share": 0.4}, _INSIDE, 1,
+    ),
     "remixmatch": ({"name": "remixmatch"}, _INSIDE, 1),
     "ict": ({"name": "ict"}, {"identity": MIXES["mixup"]}, 1),
     "self_tuning": ({"name": "self_tuning"}, MIXES, 1),

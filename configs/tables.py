@@ -42,7 +42,9 @@ def suite(
   top1 = dict.fromkeys(("identity", *_MIXES), ())
   return table.Suite(
       name, {"name": name, "train": "train", "test": "test", **plain.DATA, **data},
-      (table.Table({"mlp": recipe}, (epochs,), top1, source="", notes=plain.NOTES),),
+      (table.Table(
+          {"mlp": recipe}, (epochs,), top1, source="", notes=plain.NOTES
+      ),),
   )
 
 

@@ -50,7 +50,8 @@ class _HelpConfig(argparse.Action):
     source = inspect.getsource(config_lib.default)
     keys = source[source.index("ConfigDict({") : source.rindex("})")]
     lines = textwrap.dedent(keys.split("\n", 1)[1]).rstrip()
-    print(f"Durations are as '200 epochs', '500 steps', '10000 examples', '5 %'.\n\n{lines}")
+    print("Durations are as '200 epochs', '500 steps', '10000 examples', '5 %'.")
+    print(f"\n{lines}")
     parser.exit()
 
 

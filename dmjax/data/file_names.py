@@ -202,8 +202,8 @@ def _fields(names, pattern, where) -> dict[str, np.ndarray]:
   """The values of each field of the pattern, one a name."""
   if not pattern:
     raise ValueError(
-        f"conditions and labels {where} need a pattern of the file names; set one with"
-        " --config.data.sound.names, as '{speaker}_{take}.wav'"
+        f"conditions and labels {where} need a pattern of the file names; set one"
+        " with --config.data.sound.names, as '{speaker}_{take}.wav'"
     )
   fits, found = _compiled(pattern), []
   for name in names:

@@ -137,7 +137,9 @@ def _options(data):
   sound = {**DEFAULTS, **data.get("sound", {})}
   for key, default in DEFAULTS.items():
     value = sound[key]
-    if not isinstance(default, str) and (value < 0 or not value and key in _POSITIVE):
+    if isinstance(default, str):
+      continue
+    if value < 0 or not value and key in _POSITIVE:
       least = "above 0" if key in _POSITIVE else "0 or more"
       kind = "a whole number " if isinstance(default, int) else ""
       raise ValueError(f"data.sound.{key} must be {kind}{least}, got {value}")

@@ -19,7 +19,7 @@ def mixup_binary_cross_entropy(
 ) -> jax.Array:
   """Binary cross-entropy on two-hot targets; DM(BCE) (arXiv 2203.10761).
 
-      t = min( sum_k r(w_k) onehot(y_k), 1 ),   r(w) = min((w / threshold)**power, 1)
+      t = min( sum_k r(w_k) onehot(y_k), 1 ),  r(w) = min((w / threshold)**power, 1)
       L = sum_c softplus(z_c) - t_c z_c
 
   It is DM(BCE) for `power` or `threshold` below 1, and plain mixup BCE at 1.

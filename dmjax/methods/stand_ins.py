@@ -6,7 +6,9 @@ import jax.numpy as jnp
 from dmjax import mixers
 
 
-def training_free(needs: mixers.Guidance, images: jax.Array) -> dict[str, jax.Array]:
+def training_free(
+    needs: mixers.Guidance, images: jax.Array
+) -> dict[str, jax.Array]:
   """Stand-ins for what a network would say of the images.
 
   Args:

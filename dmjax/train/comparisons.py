@@ -27,7 +27,9 @@ def zoo(
     path: The picture.
   """
   second = len(images) // 2
-  tiles = [("image", images[0], names[0]), ("partner", images[second], names[second])]
+  tiles = [
+      ("image", images[0], names[0]), ("partner", images[second], names[second])
+  ]
   tiles += [
       (name, batch.x[0], _shares(batch, names)) for name, batch in mixed.items()
   ]

@@ -123,7 +123,8 @@ def assemble(
   validate.check_streams(config, method.views)
   pipeline = streams.opener(config.data, sources)
   return Run(
-      config, domain, sources, labelled, pipeline, streams.training_of(config, pipeline),
+      config, domain, sources, labelled, pipeline,
+      streams.training_of(config, pipeline),
       example, times, mixer, test_mixer, method, optimizer, schedule,
       domain.views(config), borrowed,
   )

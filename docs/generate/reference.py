@@ -42,7 +42,8 @@ def page(package, name: str) -> str:
   ]
   shown = [(kind, entry) for kind, entry in public if kind]
   constants = [entry for kind, entry in public if not kind]
-  text = f"# `{name}`\n\n```{{eval-rst}}\n.. automodule:: {package.__name__}\n```\n\n"
+  text = f"# `{name}`\n\n"
+  text += f"```{{eval-rst}}\n.. automodule:: {package.__name__}\n```\n\n"
   if constants:
     text += f"Tables and constants: {', '.join(f'`{c}`' for c in constants)}.\n\n"
   return text + markdown.functions(package.__name__, shown)

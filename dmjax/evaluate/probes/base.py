@@ -103,8 +103,8 @@ class Probe(NamedTuple):
       not count; empty where it is no mean.
     source: `(case, source of the test rows, options) -> Source` for cases that
       name other data; it may be a changed view of the test rows.
-    draw: `(axes, cases, {run: metrics of each case}, metric=)`; curves of `metric` over
-      `place` where None.
+    draw: `(axes, cases, {run: metrics of each case}, metric=)`; curves of `metric`
+      over `place` where None.
     on_request: Tried only where it is asked for by name.
   """
 
