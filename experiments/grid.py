@@ -32,6 +32,9 @@ from dmjax.train import run as run_lib
 from experiments import tables
 
 Row = dict[str, Any]
+_CACHE = (
+    "jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs",
+)
 _SMOKE = {
     "total": "4 steps", "schedule.warmup": "0 steps", "steps_per_call": 1,
 }
@@ -91,11 +94,16 @@ def shared_programs():
   Programs compile for longer than small networks train, and `train` forgets those
   of the cells before.
   """
+  folder, seconds = _CACHE
+  before = {name: getattr(jax.config, name) for name in _CACHE}
   with tempfile.TemporaryDirectory() as compiled_here:
-    jax.config.update("jax_compilation_cache_dir", compiled_here)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
+    jax.config.update(folder, compiled_here)
+    jax.config.update(seconds, 0)
+    try:
+      yield
+    finally:
+      for name, value in before.items():
+        jax.config.update(name, value)
 
 
 def train(
