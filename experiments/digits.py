@@ -87,7 +87,7 @@ def page(rows: Sequence[grid.Row]) -> str:
 
     python -m experiments.digits
 
-ResNet-8 (0.08 M parameters), two CPU cores, {len({row["seed"] for row in rows})}
+ResNet-8 (0.08 M parameters), one CPU core, {len({row["seed"] for row in rows})}
 seeds; percent, mean ± standard deviation over seeds, on the 360 held-out digits.
 400 steps for 100 and 300 labels, 1,320 for all of them. Mixed columns are measured
 on CutMix images (alpha 1): the first prediction is one of the two classes; the
@@ -136,7 +136,7 @@ def differences(rows: Sequence[grid.Row]) -> str:
 def plot(rows: Sequence[grid.Row], path: pathlib.Path) -> None:
   """Clean top-1 of every cell, a panel per number of labels."""
   figure = figure_lib.Figure(figsize=(10, 3.0), layout="constrained")
-  panels = figure.subplots(1, len(LABELS), sharey=False)
+  panels = figure.subplots(1, len(LABELS))
   for axes, labels in zip(panels, LABELS):
     for place, variant in enumerate(VARIANTS):
       found = grid.of(rows, "top1", labels=labels, variant=variant)

@@ -19,7 +19,6 @@ import numpy as np
 
 from experiments import grid
 from experiments import tables
-from experiments import timing
 
 OUT = pathlib.Path(__file__).parent / "label_noise"
 KEYS = ("share", "variant", "seed")
@@ -72,9 +71,9 @@ def page(rows: Sequence[grid.Row]) -> str:
 
     python -m experiments.label_noise
 
-{timing.hardware()}. {len({row["seed"] for row in rows})} seeds; ResNet-8, {STEPS}
-steps of 64 of the 1,437 training digits, and the 360 test digits, whose labels are
-right, after the last step. Percent, mean ± standard deviation over seeds;
+One CPU core. {len({row["seed"] for row in rows})} seeds; ResNet-8, {STEPS} steps of 64
+of the 1,437 training digits, and the 360 test digits, whose labels are right, after
+the last step. Percent, mean ± standard deviation over seeds;
 differences are of accuracy in points, paired by seed, mean ± standard error.
 `memorised` is the share of the wrong labels that are predicted, `right anyway`
 that of all training digits whose true class is predicted. Settings are those of the

@@ -17,3 +17,14 @@ def test_a_short_run_writes_rates_of_loop_and_pipeline(tmp_path, monkeypatch):
   assert [row["input"] for row in rows] == ["PIL loop", "streaming"]
   assert all(float(row["images_per_second"]) > 0 for row in rows)
   assert "| PIL loop | - |" in (tmp_path / "README.md").read_text()
+
+
+def test_another_pillow_has_a_column_of_medians():
+  rows = [
+      dict(zip(input_rate.COLUMNS, (pillow, "streaming", "2", rate)))
+      for pillow, rates in (("13.0", "132"), ("12.1", "796")) for rate in rates
+  ]
+  page = input_rate.report(rows)
+  assert "| streaming | 2 | 2 (1 to 3) | 7 (6 to 9) |" in page
+  assert "Medians of 3" in page and "Pillow 12.1" in page and "--beside" in page
+  assert "--beside" not in input_rate.report(rows[:3])

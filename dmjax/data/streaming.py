@@ -67,7 +67,7 @@ def pipeline(
       dataset = _together(together, per_class, batch_size, seed)
     else:
       dataset = _shuffled(source.size, seed, repeats)
-    # Whole batches go through Grain, whose work for an element is 0.1 ms.
+    # Whole batches go through Grain, which has work with every element.
     size = batch_size // jax.process_count()
     dataset = dataset.batch(size, drop_remainder=True).random_map(load_batch)
     iterator = _iterate(dataset, workers)
